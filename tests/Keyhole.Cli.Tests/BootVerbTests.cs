@@ -315,6 +315,48 @@ public sealed class BootVerbTests
         Assert.Contains(words, run.Errors);
     }
 
+    /// <summary>What is said of one thing reads as said of each.</summary>
+    [TestMethod]
+    [DataRow("remedy for these 3: install a map with unusable memory there")]
+    [DataRow("remedy for each of these 2: the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's")]
+    public void A_remedy_for_several_problems_reads_as_one_for_several(string words)
+    {
+        string host = Path.Combine(Path.GetTempPath(), $"keyhole-{Guid.NewGuid():N}.map");
+        File.WriteAllText(host, "0 a0000 ram\n100000 c0000000 ram\n");
+        try
+        {
+            CommandRun run = CommandRun.WithInput("0 10000000 ram\n20000000 30000000 ram\n40000000 50000000 ram\n"u8.ToArray(), "boot", "--host",
+                host, "--guest-map", "-", "--bar", "8000000-9000000", "--bar", "9000000-a000000");
+
+            Assert.Contains(words, string.Join(' ', run.Output.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries)));
+        }
+        finally
+        {
+            File.Delete(host);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("", "memory-released", "install a map with as much RAM as the guest has pages")]
+    [DataRow("[...]\n", "memory-released", "")]
+    [DataRow("[...]\n", "map-not-known", "give the guest's whole map: all lines of it")]
+    public void No_remedy_is_made_of_a_map_of_which_lines_are_missing_but_to_give_it_whole(string omission, string code, string remedy)
+    {
+        string map = $"""
+            [    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable
+            [    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved
+            [    0.000000] Xen: [mem 0x0000000000100000-0x000000003fffffff] usable
+            {omission}[    0.000000] Xen: [mem 0x0000000050000000-0x000000005fffffff] reserved
+            [    0.000000] last_pfn = 0x40000 max_arch_pfn = 0x400000000
+
+            """;
+
+        CommandRun run = CommandRun.WithInput(Encoding.ASCII.GetBytes(map), "boot", "--guest-map", "-", "--nr-pages", "400000", "--json");
+
+        JsonElement problem = run.Json().GetProperty("problems").EnumerateArray().Single(problem => problem.GetProperty("code").GetString() == code);
+        Assert.AreEqual(remedy, problem.TryGetProperty("remedy", out JsonElement said) ? said.GetString() : "");
+    }
+
     [TestMethod]
     public void Types_may_be_written_as_kernels_and_xl_write_them()
     {

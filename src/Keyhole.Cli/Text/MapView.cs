@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
@@ -92,7 +93,8 @@ internal static class MapView
             sharing = problem.Remedy is null ? 0 : sharing + 1;
             if (problem.Remedy is { } remedy && (i + 1 == problems.Length || problems[i + 1].Remedy != remedy))
             {
-                console.Ansi.WriteLine(sharing == 1 ? $"  remedy: {remedy}" : $"  remedy for these {sharing}: {remedy}");
+                string each = sharing > 1 && remedy.Split(' ', ',', ';', ':', '.').Any(static word => word is "it" or "its") ? "each of " : "";
+                console.Ansi.WriteLine(sharing == 1 ? $"  remedy: {remedy}" : $"  remedy for {each}these {sharing}: {remedy}");
                 sharing = 0;
             }
         }

@@ -58,8 +58,16 @@ public sealed record Boot(Plan Plan, BootForecast? Forecast)
     /// <summary>What kernel or firmware say where they stop; null where there is nothing to say.</summary>
     public string? Message => Forecast?.Message ?? Plan.Firmware?.Message ?? Plan.Verdict?.Message;
 
-    /// <summary>The plan's problems and the forecast's.</summary>
-    public ImmutableArray<Problem> Problems => Forecast?.ProblemsWith(Plan) ?? Plan.Problems;
+    /// <summary>The plan's problems and the forecast's. Of a map with entries missing no remedy is known but to give the whole map.</summary>
+    public ImmutableArray<Problem> Problems
+    {
+        get
+        {
+            ImmutableArray<Problem> all = Forecast?.ProblemsWith(Plan) ?? Plan.Problems;
+            return Plan.LaidBy is not { Traits.IsPart: true } ? all
+                : [.. all.Select(static problem => problem.Code == ProblemCodes.MapNotKnown ? problem : problem with { Remedy = null })];
+        }
+    }
 
     /// <summary>Whether a problem of severity error speaks against the guest: the answer is no.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);

@@ -41,6 +41,9 @@ public sealed record PolicyTraits(PolicyNeeds Needs, int Preference)
     /// guest.</summary>
     public bool NeedsFilter => Needs == PolicyNeeds.ConfigurationFilter;
 
+    /// <summary>Whether entries of the map are known to be missing: what would cure it is not known either.</summary>
+    public bool IsPart { get; init; }
+
     /// <summary>Whether the guest's own kernel makes the holes, so that it has them under a toolstack that does not use the host's map.</summary>
     public bool IsMadeByGuest { get; init; }
 

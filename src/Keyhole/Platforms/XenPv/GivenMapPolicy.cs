@@ -19,7 +19,7 @@ public sealed class GivenMapPolicy(ImmutableArray<E820Entry> entries) : IHolePol
     public string Name => "map";
 
     /// <inheritdoc/>
-    public PolicyTraits Traits { get; } = new(PolicyNeeds.InstalledMap, int.MaxValue);
+    public PolicyTraits Traits => new(PolicyNeeds.InstalledMap, int.MaxValue) { IsPart = Missing is not null };
 
     /// <inheritdoc/>
     public PolicyResult Lay(PolicyInput input)

@@ -252,7 +252,7 @@ internal static class PlanReview
                 + $"unusable memory there: a device placed in it is not reached",
             start,
             end,
-            "install a map that marks it unusable"));
+            "install a map with unusable memory there"));
     }
 
     /// <summary>The map as the guest's kernel will read it; as it stands where Linux refuses to sanitise it.</summary>
