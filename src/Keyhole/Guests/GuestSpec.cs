@@ -116,6 +116,9 @@ public sealed record GuestSpec
     /// <summary>What decides the addresses of an HVM guest of Xen's; of others it is not looked at.</summary>
     public HvmSettings Hvm { get; init => field = Given.NotNull(value); } = HvmSettings.Usual;
 
+    /// <summary>What libxl may refuse to give it together.</summary>
+    internal GuestFeatures Features { get; init; } = GuestFeatures.None;
+
     /// <summary>What the configuration says of a guest of QEMU's own (<see cref="GuestType.Kvm"/>); null for others, and where options alone describe
     /// the guest.</summary>
     public QemuGuest? Qemu { get; init; }
@@ -155,7 +158,7 @@ public sealed record GuestSpec
         && Vcpus == other.Vcpus && MaxVcpus == other.MaxVcpus &&
         Kernel == other.Kernel && Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && HasBootloader == other.HasBootloader
         && Uuid == other.Uuid &&
-        RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Qemu == other.Qemu;
+        RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Features == other.Features && Qemu == other.Qemu;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Type, MemoryKiB, MaxmemKiB, E820Host, Pci.Length, Vcpus);

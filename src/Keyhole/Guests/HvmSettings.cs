@@ -121,6 +121,11 @@ public sealed record HvmSettings
         return settings.Refusal is null ? settings with { Devices = DevicesOf(keys, settings, out bool boardUsb), HasBoardUsb = boardUsb } : settings;
     }
 
+    private const string VnumaWords = "vnuma= is not modelled";
+
+    /// <summary>The same without vnuma=.</summary>
+    internal HvmSettings WithoutVnuma() => NotModelled == VnumaWords ? this with { NotModelled = null } : this;
+
     private static string? NotModelledIn(XlSettings keys)
     {
         if (keys.Text("device_model_version") is { } model && model != "qemu-xen")
@@ -128,7 +133,7 @@ public sealed record HvmSettings
         if (keys.Text("gfx_passthru") is { } graphics && graphics is not ("0" or ""))
             return "what QEMU does for gfx_passthru= is not modelled";
         if (keys.Has("vnuma"))
-            return "vnuma= is not modelled";
+            return VnumaWords;
         foreach (string key in (ReadOnlySpan<string>)["usbctrl", "acpi_firmware", "bios_path_override"])
         {
             if (keys.Has(key))

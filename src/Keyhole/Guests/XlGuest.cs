@@ -68,6 +68,7 @@ internal sealed class XlGuest
             Uuid = Guid.TryParse(keys.Text("uuid"), out Guid uuid) ? uuid : null,
             RestartsAfter = RestartsAfter(keys),
             Hvm = HvmSettings.Of(keys),
+            Features = GuestFeatures.Of(keys),
         };
         return new GuestDocument { Guest = guest, OtherSettings = OtherSettings(), Remarks = [.. _remarks] };
     }

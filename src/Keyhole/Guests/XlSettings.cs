@@ -36,6 +36,9 @@ internal sealed class XlSettings
 
     public bool Flag(string key, bool whenUnset) => Number(key) is { } value ? value != 0 : whenUnset;
 
+    /// <summary>Whether the key is set to a list that is not empty.</summary>
+    public bool HasItems(string key) => _values.GetValueOrDefault(key) is XlList { Items.IsEmpty: false };
+
     /// <summary>The texts of a list; a text alone counts as a list of one.</summary>
     public ImmutableArray<string> List(string key) => _values.GetValueOrDefault(key) switch
     {

@@ -34,7 +34,8 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     /// <summary>Whether lost lines of the host's map decide <see cref="HoleStart"/>, which then counts for nothing.</summary>
     public bool IsHoleNotKnown { get; init; }
 
-    /// <summary>What the host's source says of it, where the toolstack may refuse guests with devices there for that; else null.</summary>
+    /// <summary>What the host's source says of it, where the toolstack may refuse guests with devices there for that, or of an old Xen may not refuse
+    /// what later ones do; else null.</summary>
     internal HostTraits? Refusing { get; init; }
 
     /// <summary>The host's RAM below 4 GiB in KiB; 0 where it is not known.</summary>
@@ -70,7 +71,8 @@ public readonly record struct HostDemand(string Name, ulong HoleStart, ulong Ram
     }
 
     /// <summary>The traits, where a guest may be refused for what they say.</summary>
-    internal static HostTraits? RefusingOf(HostTraits traits) => traits.UsesIommu == false || SharedDeviceMemory.MayBe(traits) ? traits : null;
+    internal static HostTraits? RefusingOf(HostTraits traits) => traits.UsesIommu == false || SharedDeviceMemory.MayBe(traits) ? traits
+        : RefusedCombination.DependsOn(traits.XenVersion) ? new() { XenVersion = traits.XenVersion } : null;
 
     /// <summary>Whether a guest of that size has room here, as far as the source tells. What Xen and dom0 take is not counted.</summary>
     public bool HasRamFor(ulong memoryKiB) => RamKiB == 0 || RamKiB >= memoryKiB;

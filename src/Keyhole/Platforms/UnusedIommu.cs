@@ -25,9 +25,6 @@ internal static class UnusedIommu
         return !isOld ? Words : scenario.Guest.Type == GuestType.Hvm ? OldWords : null;
     }
 
-    /// <summary>Whether a refusal is of this kind.</summary>
-    public static bool IsRefusal(string words) => words is Words or OldWords;
-
     /// <summary>The problem of such a guest.</summary>
     /// <param name="words">libxl's.</param>
     public static Problem ProblemOf(string words) => new(

@@ -45,6 +45,7 @@ public sealed class FleetRefusalTests
         Map, "(XEN) Xen version 4.12.1\n" + Map + NoIommu, "(XEN) Xen version 4.13.0\n" + Map + NoIommu, Map + NoIommu, Map + Owners,
         Map + Owners + "(XEN) CPU Vendor: AMD, Family 23 (0x17), Model 8 (0x8), Stepping 2\n",
         Map + "(XEN) [VT-D] It's disallowed to assign 0000:08:00.0 with shared RMRR at c1000000 for d1.\n",
+        "(XEN) Xen version 4.5.1\n" + Map, "(XEN) Xen version 4.12.1\n" + Map, "(XEN) Xen version 4.14.0\n" + Map, "(XEN) Xen version 4.15.0\n" + Map,
     ];
 
     private static readonly string[] s_guests =
@@ -52,6 +53,8 @@ public sealed class FleetRefusalTests
         "type=\"pv\"\nmemory=1024\n", "type=\"pv\"\nmemory=1024\ne820_host=1\n", "type=\"pv\"\nmemory=1024\npci=[\"08:00.0\"]\n",
         "type=\"pv\"\nmemory=1024\npci=[\"08:00.0,rdm_policy=relaxed\"]\n", "type=\"pv\"\nmemory=1024\npci=[\"09:00.0\"]\n",
         "type=\"pvh\"\nmemory=1024\n", "type=\"pvh\"\nmemory=1024\npci=[\"08:00.0\"]\n",
+        "type=\"pv\"\nmemory=1024\npassthrough=\"disabled\"\npci=[\"09:00.0\"]\n", "type=\"pv\"\nmemory=1024\nvnuma=[[\"pnode=0\"]]\n",
+        "type=\"pvh\"\nmemory=1024\nhap=0\nnestedhvm=1\n",
     ];
 
     [TestMethod]
@@ -82,7 +85,8 @@ public sealed class FleetRefusalTests
         }
 
         // 4.13 and later, or untold: two PV guests, a third, and the PVH one; up to 4.12 the PVH one alone. Shared memory: one PV guest.
-        Assert.AreEqual(7 + 3 + 3 + 1 + 1, refusals);
+        // Settings that do not go together: passthrough= from 4.13 on, vnuma= from 4.6 on, nestedhvm= without HAP from 4.15 on.
+        Assert.AreEqual(11 + 3 + 3 + 1 + 1 + 8 + 10 + 6, refusals);
     }
 
     [TestMethod]

@@ -93,11 +93,13 @@ internal sealed record HvmGuest
         // It is not created, whatever its memory would be.
         if (UnusedIommu.RefusalOf(scenario) is { } unused)
             return made with { Refusal = unused };
+        if (RefusedCombination.WordsOf(scenario) is { } combined)
+            return made with { Refusal = combined };
         string? ofMemory = settings.NotModelled ?? TooOld(xen) ?? UntoldDeviceMemory(scenario, made.Rdm);
         made = made with { NotModelled = HvmStubDomain.NotModelled(settings, xen) ?? ofMemory, IsMemoryKnown = ofMemory is null };
         if ((settings.Refusal ?? topology.Refusal) is { } words)
             return made with { Refusal = words };
-        if (guest.MaxmemKiB > guest.MemoryKiB && !guest.Pci.IsEmpty)
+        if (guest.MaxmemKiB > guest.MemoryKiB && (!guest.Pci.IsEmpty || (guest.Features.Passthrough == true && WordsOfPod(xen) == NewPodWords)))
             return made with { Refusal = WordsOfPod(xen) };
         if (guest.MaxmemKiB << 10 < (settings.VideoKiB << 10) + LeastBytes)
             return made with { Refusal = "hvmloader stops: less than 2 MiB of RAM are left below 4 GiB" };

@@ -18,7 +18,7 @@ internal static class HvmReview
     /// <summary>Unplaced BARs that get a problem of their own; of more the rest is counted.</summary>
     private const int MostNamed = 16;
 
-    public static void Report(Scenario scenario, HvmGuest guest, List<Problem> problems)
+    public static void Report(Scenario scenario, HvmGuest guest, IPlatform platform, List<Problem> problems)
     {
         ReportDeviceMemory(scenario, guest, problems);
         if (guest.NotModelled is not null)
@@ -26,7 +26,7 @@ internal static class HvmReview
         ReportAssumptions(scenario, guest, problems);
         if (guest.Refusal is { } words)
         {
-            ReportRefusal(scenario, guest, words, problems);
+            ReportRefusal(scenario, guest, words, platform, problems);
             return;
         }
 
@@ -91,12 +91,18 @@ internal static class HvmReview
         }
     }
 
-    private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, List<Problem> problems)
+    private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, IPlatform platform, List<Problem> problems)
     {
         string? remedy = null;
-        if (UnusedIommu.IsRefusal(words))
+        if (UnusedIommu.RefusalOf(scenario) is { } unused)
         {
-            problems.Add(UnusedIommu.ProblemOf(words));
+            problems.Add(UnusedIommu.ProblemOf(unused));
+            return;
+        }
+
+        if (RefusedCombination.ProblemOf(scenario, platform) is { } combined)
+        {
+            problems.Add(combined);
             return;
         }
 

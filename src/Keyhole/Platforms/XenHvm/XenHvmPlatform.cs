@@ -28,7 +28,7 @@ internal sealed class XenHvmPlatform : IPlatform
         DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         HvmGuest guest = HvmGuest.Of(scenario);
-        HvmReview.Report(scenario, guest, problems);
+        HvmReview.Report(scenario, guest, this, problems);
         if (guest.NotModelled is { } what)
         {
             problems.Add(GuestReview.MapNotKnown(what) with { Remedy = guest.DependsOnPatch ? HvmStubDomain.HoleRemedy(scenario, guest) : null });

@@ -82,10 +82,12 @@ internal sealed class XenPvPlatform : IPlatform
 
     public Problem? RefusalOf(Scenario scenario) => Refusal(scenario)?.Problem;
 
-    private static (string Words, Problem Problem)? Refusal(Scenario scenario)
+    private (string Words, Problem Problem)? Refusal(Scenario scenario)
     {
         if (UnusedIommu.RefusalOf(scenario) is { } words)
             return (words, UnusedIommu.ProblemOf(words));
+        if (RefusedCombination.ProblemOf(scenario, this) is { } combined)
+            return (RefusedCombination.WordsOf(scenario)!, combined);
         return SharedDeviceMemory.RefusedOf(scenario, null) is { } shared
             ? (SharedDeviceMemory.Words, SharedDeviceMemory.ProblemOf(shared, SharedDeviceMemory.RelaxedText(scenario.Guest))) : null;
     }

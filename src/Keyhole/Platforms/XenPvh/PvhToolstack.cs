@@ -32,7 +32,8 @@ internal readonly record struct PvhToolstack(XenVersion Xen)
     /// <summary>Whether it has PVH guests of this kind: type= came with 4.10, and older releases of xl pass over it.</summary>
     public bool HasPvh => !Xen.IsUpTo(4, 9);
 
-    /// <summary>4.10 has no entry for the special pages, RAM may end at the local APIC, behind ACPI's tables, and their pointer is below 1 MiB.</summary>
+    /// <summary>4.10 has no entry for the special pages, RAM may end at the local APIC, behind ACPI's tables, and their pointer is below
+    /// 1 MiB.</summary>
     public bool IsFirst => Xen.IsUpTo(4, 10);
 
     /// <summary>Whether RAM is <see cref="StrayBytes"/> larger; null where that depends on a patch level that is not known.</summary>

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+
+namespace Keyhole.Guests;
+
+/// <summary>Keys of an xl.cfg that decide no address, but with which libxl or Xen refuse a guest where others are set, too.</summary>
+/// <remarks>Source: xl_parse.c, and libxl's enumerations altp2m_mode and passthrough, whose names are read in any case.</remarks>
+internal sealed record GuestFeatures
+{
+    public static readonly GuestFeatures None = new();
+
+    /// <summary>altp2m= names another mode than "disabled"; since Xen 4.9.</summary>
+    public bool HasAltP2m { get; init; }
+
+    /// <summary>altp2mhvm= of old, for HVM guests; since Xen 4.6.</summary>
+    public bool HasOldAltP2m { get; init; }
+
+    /// <summary>nestedhvm=.</summary>
+    public bool IsNested { get; init; }
+
+    /// <summary>Whether hap=0 is set.</summary>
+    public bool HasNoHap { get; init; }
+
+    /// <summary>vnuma= has a node; since Xen 4.6.</summary>
+    public bool HasVnuma { get; init; }
+
+    /// <summary>passthrough=, since Xen 4.13: whether the guest is to have an IOMMU's tables; null where it is not set, or "default": then if it has
+    /// a device.</summary>
+    public bool? Passthrough { get; init; }
+
+    public static GuestFeatures Of(XlSettings keys)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        return new()
+        {
+            HasAltP2m = keys.Number("altp2m") is { } mode ? mode is > 0 and <= 3
+                : keys.Text("altp2m") is { } named && IsOneOf(named, "mixed", "external", "limited"),
+            HasOldAltP2m = keys.Flag("altp2mhvm", false),
+            IsNested = keys.Flag("nestedhvm", false),
+            HasNoHap = !keys.Flag("hap", true),
+            HasVnuma = keys.HasItems("vnuma"),
+            Passthrough = keys.Text("passthrough") is not { } told ? null
+                : IsOneOf(told, "disabled") ? false : IsOneOf(told, "enabled", "sync_pt", "share_pt") ? true : null,
+        };
+    }
+
+    private static bool IsOneOf(string text, params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+        {
+            if (text.Equals(name, StringComparison.OrdinalIgnoreCase))
+                return true;
+        }
+
+        return false;
+    }
+}

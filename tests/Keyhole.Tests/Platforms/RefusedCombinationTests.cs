@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Planning;
+using Keyhole.Platforms;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Platforms;
+
+/// <summary>Settings that libxl or Xen does not take together, by the release from which on it says so (by the source).</summary>
+[TestClass]
+public sealed class RefusedCombinationTests
+{
+    private const string OnDemand = "memory=2048\nmaxmem=4096\n";
+    private const string Numa = "memory=4096\nvcpus=2\nvnuma=[ [\"pnode=0\",\"size=2048\",\"vcpus=0\"], [\"pnode=1\",\"size=2048\",\"vcpus=1\"] ]\n";
+    private const string Pod = "Cannot enable PoD and ALTP2M at the same time";
+    private const string Both = "nestedhvm and altp2mhvm cannot be used together";
+    private const string Disabled = "passthrough disabled but devices are specified";
+    private const string NoHap = "domain creation fail: Invalid argument";
+
+    [TestMethod]
+    [DataRow("4.8.0", "hvm", OnDemand + "altp2mhvm=1", Pod, "set maxmem to memory (2048 MiB), or take altp2mhvm= out")]
+    [DataRow("4.9.0", "hvm", OnDemand + "altp2m=\"external\"", Pod, "set maxmem to memory (2048 MiB), or take altp2m= out")]
+    [DataRow("4.17.0", "pvh", OnDemand + "altp2m=1", Pod, "set maxmem to memory (2048 MiB), or take altp2m= out")]
+    [DataRow("4.17.0", "hvm", "memory=2048\nnestedhvm=1\naltp2m=\"Mixed\"", Both, "take altp2m= out, or take nestedhvm= out")]
+    [DataRow("4.13.0", "hvm", "memory=2048\npassthrough=\"disabled\"\npci=['17:00.0']", Disabled, "take passthrough= out")]
+    [DataRow("4.13.0", "pv", "memory=2048\npassthrough=\"disabled\"\npci=['17:00.0']", Disabled, "take passthrough= out")]
+    [DataRow("4.17.0", "pvh", "memory=2048\npassthrough=\"enabled\"", "passthrough not yet supported for x86 PVH guests", "take passthrough= out")]
+    [DataRow("4.6.0", "pv", Numa, "PV vNUMA is not yet supported", "take vnuma= out")]
+    [DataRow("4.6.0", "hvm", Numa + "maxmem=8192", "Cannot enable PoD and vNUMA at the same time",
+        "take vnuma= out, or set memory to maxmem (8192 MiB)")]
+    [DataRow("4.15.0", "hvm", "memory=2048\nhap=0\nnestedhvm=1", NoHap, "take hap= out, or take nestedhvm= out")]
+    [DataRow("4.17.0", "hvm", OnDemand + "passthrough=\"enabled\"", "IOMMU required for device passthrough but not supported together with PoD",
+        "set maxmem to memory (2048 MiB)")]
+    public void A_guest_with_both_is_refused_and_the_remedy_was_tried(string xen, string type, string config, string words, string remedy)
+    {
+        Plan plan = PlanOf(xen, type, config);
+
+        Assert.AreEqual(GuestOutcome.Refused, plan.Firmware?.Outcome ?? plan.Verdict?.Outcome);
+        Problem problem = plan.Problems.Single(static problem => problem.Code == ProblemCodes.GuestDoesNotStart);
+        Assert.Contains(words, problem.Message);
+        Assert.AreEqual(remedy, problem.Remedy?.ToString());
+        Assert.AreEqual(words, Boot.Of(plan.Scenario).Message);
+    }
+
+    [TestMethod]
+    [DataRow("4.7.0", "hvm", OnDemand + "altp2mhvm=1")]
+    [DataRow("4.8.0", "hvm", OnDemand + "altp2m=\"external\"")]
+    [DataRow("4.17.0", "hvm", OnDemand + "altp2m=\"disabled\"")]
+    [DataRow("4.17.0", "pv", OnDemand + "altp2m=\"external\"")]
+    [DataRow("4.17.0", "hvm", "memory=2048\naltp2m=\"external\"")]
+    [DataRow("4.17.0", "pv", "memory=2048\nnestedhvm=1\naltp2m=\"mixed\"")]
+    [DataRow("4.10.0", "hvm", "memory=2048\nnestedhvm=1\naltp2mhvm=1")]
+    [DataRow("4.12.0", "hvm", "memory=2048\npassthrough=\"disabled\"\npci=['17:00.0']")]
+    [DataRow("4.17.0", "hvm", "memory=2048\npassthrough=\"default\"\npci=['17:00.0']")]
+    [DataRow("4.5.0", "pv", Numa)]
+    [DataRow("4.17.0", "pv", "memory=2048\nvnuma=[]")]
+    [DataRow("4.14.0", "hvm", "memory=2048\nhap=0\nnestedhvm=1")]
+    [DataRow("4.17.0", "hvm", "memory=2048\nhap=0")]
+    [DataRow("4.16.0", "hvm", OnDemand + "passthrough=\"enabled\"")]
+    public void A_guest_with_one_of_them_or_of_an_older_Xen_is_created(string xen, string type, string config)
+    {
+        Plan plan = PlanOf(xen, type, config);
+
+        Assert.IsFalse(plan.Problems.Any(static problem => problem.Code == ProblemCodes.GuestDoesNotStart), string.Join('\n', plan.Problems));
+    }
+
+    private static Plan PlanOf(string xen, string type, string config)
+    {
+        Assert.IsTrue(XenVersion.TryParse(xen, out XenVersion version));
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes($"name=\"a\"\ntype=\"{type}\"\n{config}\n")), "a.cfg")
+            .TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
+        return Planner.Plan(new() { Host = Host.Unknown with { Traits = new() { XenVersion = version } }, Guest = guest.Guest });
+    }
+}
