@@ -42,6 +42,21 @@ public sealed class XensOfOldTests
         Assert.AreEqual(isPlain, HasProblem(plan, "e820-host-unused"));
     }
 
+    [TestMethod]
+    [DataRow("3.3.1", false)]
+    [DataRow("4.1.2", false)]
+    [DataRow("4.2.3", true)]
+    public void Nobody_is_told_to_set_e820_host_whose_toolstack_has_none(string xen, bool isTold)
+    {
+        string output = With(Log(xen), "plan", "--host", "-", "--memory", "4096", "--bar", "d0000000-d0100000").Output
+            .Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.AreEqual(isTold, output.Contains("e820_host=1", StringComparison.Ordinal), output);
+        Assert.AreEqual(!isTold, output.Contains("take Xen 4.3 or later if a device will be passed through later", StringComparison.Ordinal), output);
+        Assert.AreEqual(!isTold, output.Contains("take Xen 4.3 or later, whose toolstack gives it the host's map",
+            StringComparison.Ordinal), output);
+    }
+
     /// <summary>By the source, and a guest's log on the Ubuntu Forums (Xen 4.1.2, memory=2048, RAM to 0x80800000).</summary>
     [TestMethod]
     [DataRow("4.0.1", "0x80800000")]
@@ -97,7 +112,8 @@ public sealed class XensOfOldTests
     [DataRow("4.17.3")]
     public void An_HVM_guest_with_a_device_is_refused_where_Xen_uses_no_IOMMU_whatever_its_memory(string xen)
     {
-        CommandRun run = With(Log(xen) + "(XEN) I/O virtualisation disabled\n", "plan", "--host", "-", "--type", "hvm", "--memory", "512", "--pci", "03:00.0");
+        CommandRun run = With(
+            Log(xen) + "(XEN) I/O virtualisation disabled\n", "plan", "--host", "-", "--type", "hvm", "--memory", "512", "--pci", "03:00.0");
 
         Assert.AreEqual(1, run.Status);
         Assert.Contains("error guest-does-not-start", run.Output);

@@ -10,6 +10,7 @@ using Keyhole.E820;
 using Keyhole.Forecasts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 
 namespace Keyhole.Verification;
 
@@ -89,7 +90,8 @@ internal static class WindowExplanations
         bool hasHosts = observed.Map is { Error: null, Entries.IsEmpty: false } own
             ? own.Entries.Any(Explanations.IsTheHosts) : possible.All.Any(static one => one.Request.Map.Any(Explanations.IsTheHosts));
         Phrase other = hasHosts ? $"{Setting.Compare} tries the policies"
-            : (Phrase)$"{OwnWords.HostMap(forecast.Request.Toolstack)} gives the host's";
+            : LibxlPolicy.IsKnownTo(plan?.Host.Traits.XenVersion) ? (Phrase)$"{OwnWords.HostMap(forecast.Request.Toolstack)} gives the host's"
+            : (Phrase)$"{LibxlPolicy.Later}, whose toolstack gives the host's";
         return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
             + $"reserved memory ({other}){LessMemory(obstacle)}.";
     }

@@ -58,6 +58,9 @@ public sealed class LibxlPolicy : IHolePolicy
             Remedy: $"set {MoreThanMemory(guest)}: then it puts them at 4 GiB; or take Xen 4.3 or later");
     }
 
+    /// <summary>What helps a guest on a host whose toolstack makes no such map: 4.2's loses memory with it.</summary>
+    internal const string Later = "take Xen 4.3 or later";
+
     /// <summary>Whether a toolstack knows <c>e820_host</c>: Xen's since 4.2. One that is not known is taken to be a newer one's.</summary>
     public static bool IsKnownTo(XenVersion? xen) => xen?.IsUpTo(4, 1) != true;
 

@@ -35,7 +35,7 @@ internal static class PlanReview
         // A map that was given may be forecast without its host.
         if (!machineMap.IsEmpty)
             ReportGaps(machineMap, entries, problems);
-        ReportBars(entries, guest, bars, devices, problems);
+        ReportBars(entries, guest, bars, devices, knowsHostMap: true, problems);
         if (guest.Is32Bit)
             Report32Bit(entries, problems);
     }
@@ -109,9 +109,10 @@ internal static class PlanReview
     /// <param name="guest">The guest.</param>
     /// <param name="bars">The windows that are looked at.</param>
     /// <param name="devices">Those whose windows they may be.</param>
+    /// <param name="knowsHostMap">Whether the host's toolstack can give the host's map at all.</param>
     /// <param name="problems">What is added to.</param>
     public static void ReportBars(ImmutableArray<PlannedEntry> entries, GuestSpec guest, ImmutableArray<Bar> bars, IEnumerable<PciDevice> devices,
-        List<Problem> problems)
+        bool knowsHostMap, List<Problem> problems)
     {
         ImmutableArray<E820Entry> sanitised = Sanitised(entries);
         foreach (Bar bar in bars)
@@ -137,7 +138,10 @@ internal static class PlanReview
                     + $"will say \"can't claim BAR … address conflict\"",
                 start,
                 end,
-                guest.UsesHostMap
+                !knowsHostMap
+                    ? "the BAR must be in a gap or in a reserved region of the guest's map: give the guest less low memory, or "
+                        + $"{LibxlPolicy.Later}, whose toolstack gives it the host's map"
+                    : guest.UsesHostMap
                     ? "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's map"
                         + (entry.IsRam ? ", or give the guest less low memory" : "")
                     : "the BAR must be in a gap or in a reserved region of the guest's map: use the host's map "

@@ -30,7 +30,8 @@ internal static class SwiotlbAdvice
             || HasSoftIommu(guest.CommandLine))
             return null;
         bool isAffected = scenario.Kernel.CompareTo(s_first) >= 0;
-        bool hostHelps = !guest.UsesHostMap && machineMap.Any(static entry => entry.Type == E820Type.Reserved && entry.Address > X86Layout.OneMiB);
+        bool hostHelps = !guest.UsesHostMap && LibxlPolicy.IsKnownTo(scenario.Host.Traits.XenVersion)
+            && machineMap.Any(static entry => entry.Type == E820Type.Reserved && entry.Address > X86Layout.OneMiB);
         return new(
             isAffected ? Severity.Error : Severity.Warning,
             ProblemCodes.DmaNotTranslated,

@@ -53,7 +53,8 @@ internal sealed class XenPvPlatform : IPlatform
         {
             result = PlainMap(guest, scenario.Host.Traits.XenVersion);
             PlanReview.ReportKernel(result.Entries, guest, problems);
-            PlanReview.ReportBars(result.Entries, guest, bars, HostSide.DevicesOf(scenario), problems);
+            PlanReview.ReportBars(
+                result.Entries, guest, bars, HostSide.DevicesOf(scenario), LibxlPolicy.IsKnownTo(scenario.Host.Traits.XenVersion), problems);
         }
 
         (string Words, Problem Problem)? refusal = Refusal(scenario);
@@ -119,7 +120,7 @@ internal sealed class XenPvPlatform : IPlatform
                 ProblemCodes.HostMapUnused,
                 $"the toolstack of Xen {scenario.Host.Traits.XenVersion} knows no e820_host, which came with Xen 4.2: whatever pci= says, the guest "
                     + "gets one RAM entry and no room for devices",
-                Remedy: "take Xen 4.3 or later"));
+                Remedy: LibxlPolicy.Later));
         }
         else if (guest.HostMapForcedByPci)
         {
@@ -128,6 +129,15 @@ internal sealed class XenPvPlatform : IPlatform
                 ProblemCodes.HostMapForced,
                 "the configuration says e820_host=0, but any pci= entry makes xl use the host's map all the same",
                 Remedy: "take e820_host=0 out: it says what is not so"));
+        }
+        else if (!guest.UsesHostMap && !LibxlPolicy.IsKnownTo(scenario.Host.Traits.XenVersion))
+        {
+            problems.Add(new(
+                Severity.Info,
+                ProblemCodes.HostMapUnused,
+                $"the toolstack of Xen {scenario.Host.Traits.XenVersion} knows no e820_host, which came with Xen 4.2: the guest gets one RAM entry "
+                    + "and no room for devices",
+                Remedy: guest.Pci.IsEmpty ? "take Xen 4.3 or later if a device will be passed through later" : LibxlPolicy.Later));
         }
         else if (!guest.UsesHostMap)
         {
