@@ -42,6 +42,37 @@ public sealed class XensOfOldTests
         Assert.AreEqual(isPlain, HasProblem(plan, "e820-host-unused"));
     }
 
+    /// <summary>xen-devel, 12 January 2009: a guest of Xen 3.3.1 without any of the host's map.</summary>
+    [TestMethod]
+    [DataRow("3.3.1", "2.6.29-rc1", true, false)]
+    [DataRow("4.4.1", "2.6.29-rc1", true, false)]
+    // It reserves the piece where no map shows it.
+    [DataRow("4.4.1", "2.6.32.5", false, true)]
+    [DataRow("3.3.1", "2.6.32.5", false, false)]
+    public void What_an_old_Linux_reserves_itself_is_no_hosts(string xen, string linux, bool isOwn, bool isHosts)
+    {
+        string log = $"""
+            Linux version {linux} (root@teppei) (gcc version 4.3.2 (Debian 4.3.2-1) ) #6 SMP Sun Jan 11 23:31:59 UTC 2009
+            BIOS-provided physical RAM map:
+            Xen: 0000000000000000 - 00000000000a0000 (usable)
+            Xen: 00000000000a0000 - 0000000000100000 (reserved)
+            Xen: 0000000000100000 - 0000000000813000 (usable)
+            Xen: 0000000000813000 - 0000000000870000 (reserved)
+            Xen: 0000000000870000 - 0000000016800000 (usable)
+            DMI not present or invalid.
+            Allocating PCI resources starting at 20000000 (gap: 16800000:e9800000)
+            Memory: 356192k/368640k available (5065k kernel code, 11464k reserved, 1486k data, 376k init, 0k highmem)
+
+            """;
+        string path = System.IO.Path.GetTempFileName();
+        System.IO.File.WriteAllText(path, log);
+        string output = With(Log(xen), "verify", "--host", "-", "--memory", "360", "--dmesg", path).Output
+            .Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.AreEqual(isOwn, output.Contains("[0x813000, 0x870000) (line 6) is that, and no region of a host's", StringComparison.Ordinal), output);
+        Assert.AreEqual(isHosts, output.Contains("the guest was started with", StringComparison.Ordinal), output);
+    }
+
     [TestMethod]
     [DataRow("3.3.1", false)]
     [DataRow("4.1.2", false)]

@@ -84,7 +84,7 @@ internal static partial class Explanations
             yield return OtherProfiles(forecast.Request, observed, differing);
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
             yield return text;
-        if (!agrees && OtherOrigin(forecast.Request, observed) is { } origin)
+        if (!agrees && OtherOrigin(forecast.Request, observed, plan) is { } origin)
             yield return origin;
         // Where the real kernel boots, nothing lies in its way, and nothing has to be changed.
         if (forecast.Halts && findings.Any(static finding => finding is { What: Verifier.OutcomeWhat, Observed: "boots" }))
