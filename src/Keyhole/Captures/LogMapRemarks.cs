@@ -43,8 +43,8 @@ internal static class LogMapRemarks
                     + "guest's says little of its host; the firmware's map stands in 'xl dmesg'",
             });
         if (taken.Kind == LogMapKind.Dom0BuiltByXen)
-            remarks.Add("This is the map that Xen made for a PVH dom0: RAM that dom0 does not get is unusable in it, and ACPI tables that Xen "
-                + "made are in; the firmware's map stands in 'xl dmesg'");
+            remarks.Add("This is the map that Xen made for a PVH dom0: RAM that dom0 does not get is unusable in it (up to Xen 4.11 missing), "
+                + "and ACPI tables that Xen made are in; the firmware's map stands in 'xl dmesg'");
         if (taken.Kind == LogMapKind.Iomem)
             remarks.Add("This is the kernel's view: it reserves the first page, and RAM is cut to whole pages; the "
                 + "firmware's map stands in /sys/firmware/memmap");
@@ -63,6 +63,9 @@ internal static class LogMapRemarks
         remarks.AddRange(MissingParts(scan, taken).Select(static text => (Phrase)text));
         if (taken is { Kind: LogMapKind.LinuxFirmware, Error: null })
             remarks.AddRange(CommandLineEffects.OnHost(scan, taken).Select(static text => (Phrase)text));
+        if (RamCount.LimitOfXen(scan, taken) is { } limit)
+            remarks.Add($"Xen takes no RAM from {ByteSize.ToText(limit.Bytes)} on (line {limit.Line}: mem= or availmem= on its command line, or a "
+                + $"limit of its own): what the host has there is unusable in this map, and neither dom0 nor a guest gets it");
         if (taken.Kind == LogMapKind.XenFirmware && RamCount.XensLine(scan, taken, Vocabulary.NoIommu) is { } line)
         {
             string refused = scan.Traits.XenVersion switch

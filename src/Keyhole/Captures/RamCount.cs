@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Logs;
@@ -42,6 +43,25 @@ internal static class RamCount
             return null;
         // A line wrapped behind the MiB says them alone, rounded down.
         return (pages << Frames.Shift, line.Number);
+    }
+
+    /// <summary>
+    /// From where on Xen takes no RAM, and the line that says so: its own mem= or availmem=, or what it can reach. Xen says it before it prints the
+    /// map, in which that RAM is unusable; null where it says nothing.
+    /// </summary>
+    /// <remarks>Source: Xen's arch/x86/e820.c (init_e820, clip_to_limit), 4.0 to 4.19.</remarks>
+    public static (ulong Bytes, int Line)? LimitOfXen(LogScan scan, LogMap map)
+    {
+        if (map.Kind != LogMapKind.XenFirmware)
+            return null;
+        int before = scan.Maps.Where(other => other.Kind == LogMapKind.XenFirmware && other.Line < map.Line)
+            .Select(static other => other.Line).DefaultIfEmpty(0).Max();
+        LogLine? said = scan.Lines.LastOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > before && line.Number < map.Line
+            && line.Text.StartsWith(Vocabulary.Truncating, StringComparison.Ordinal));
+        string[] words = said?.Text.Split("kB") ?? [];
+        return words is [_, var to, ..] && to.StartsWith(" to ", StringComparison.Ordinal)
+            && ulong.TryParse(to.AsSpan()[" to ".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out ulong kib)
+            && kib <= Frames.AddressLimit >> 10 ? (kib << 10, said!.Number) : null;
     }
 
     private static LogLine? SystemRam(LogScan scan, LogMap map) => XensLine(scan, map, "System RAM:");

@@ -102,6 +102,7 @@ internal static class Vocabulary
     public const string Tainted = "ainted";
 
     // Xen.
+    public const string Truncating = "Truncating RAM from ";
     public const string XenPanic = "Panic on CPU";
     public const string Crashed = "crashed";
     public const string Halted = "halted";
@@ -198,6 +199,7 @@ internal static class Vocabulary
         new(InterruptTable, KernelMessageKind.Other, InterruptTable + "0x00000000BEFFFDA8 000258 (v03 ALASKA A M I    01072009 AMI  00010013)"),
         new(Memory, KernelMessageKind.Memory, Memory + "167432K/1048572K available"),
         new("System RAM: ", KernelMessageKind.Other, "System RAM: 4003MB (4099736kB)"),
+        new(Truncating, KernelMessageKind.Other, Truncating + "9437184kB to 6291456kB"),
         new(NoIommu, KernelMessageKind.Other, NoIommu),
         new(IommuInUse, KernelMessageKind.Other, IommuInUse),
         new(BannedTable, KernelMessageKind.Other, BannedTable + "SSDT" + BannedTableEnd),

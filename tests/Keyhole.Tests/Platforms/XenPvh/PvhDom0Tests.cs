@@ -186,7 +186,10 @@ public sealed class PvhDom0Tests
         Assert.IsTrue(XenVersion.TryParse(xen, out XenVersion version));
         Host host = new()
         {
-            Entries = [E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram)],
+            Entries =
+            [
+                E820Entry.FromBounds(0x100000, 0x8000_0000, E820Type.Ram), E820Entry.FromBounds(0x1_0000_0000, 0x2_0000_0000, E820Type.Ram),
+            ],
             Traits = new() { XenVersion = version },
         };
 
