@@ -2,6 +2,7 @@
 
 using System;
 using System.IO;
+using System.Linq;
 using System.Text.Json;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -95,6 +96,20 @@ public sealed class VerifyNeedsTests
             + "set maxmem to memory (512), or start the guest with more.", StringComparison.Ordinal), text);
     }
 
+    /// <summary>Linux keeps room for ten times what a guest starts with, whatever Xen would give it.</summary>
+    [TestMethod]
+    public void RAM_beyond_ten_times_the_start_is_not_said_to_be_beyond_maxmem()
+    {
+        string log = Boot.Replace("0x000000001fffffff", "0x00000000ce3fffff", StringComparison.Ordinal);
+        string text = OfGuest(log, "pv", "--memory", "300", "--maxmem", "4000M").Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.Contains("700 MiB of the 3.91 GiB of RAM in the map are out of the balloon's room: the guest starts with 300 MiB, and Linux keeps "
+            + "room for ten times that at most. The kernel leaves them out of its map. What to change: set memory to 364 MiB or more.", text);
+        Assert.DoesNotContain("(maxmem)", text);
+        Assert.Contains("balloon-room-cut: 7.38 MiB of RAM", BootOf("363"));
+        Assert.DoesNotContain("balloon-room-cut", BootOf("364"));
+    }
+
     [TestMethod]
     public void What_a_dom0_without_a_limit_pays_for_room_is_told_with_the_limit()
     {
@@ -151,7 +166,11 @@ public sealed class VerifyNeedsTests
         Assert.Contains("The log is of Linux 3.0.101-63-default (line 3), which is none of those that are known", OfGuest(Balloon, "hvm").Output);
 
     private static CommandRun OfGuest(string log, string type, params string[] options) => CommandRun.Of(
-        ["verify", "--host", PathOf("hosts", "dell-xps-8500", "boot.log"), "--memory", "512", "--type", type, "--dmesg", Written(log), .. options]);
+        ["verify", "--host", PathOf("hosts", "dell-xps-8500", "boot.log"), "--type", type, "--dmesg", Written(log), .. options,
+            .. options.Contains("--memory") ? (string[])[] : ["--memory", "512"]]);
+
+    private static string BootOf(string memory) => CommandRun.Of(
+        "boot", "--host", PathOf("hosts", "dell-xps-8500", "boot.log"), "--memory", memory, "--maxmem", "4000M").Output;
 
     private static string Written(string text)
     {

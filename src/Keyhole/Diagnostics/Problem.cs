@@ -162,6 +162,9 @@ public static class ProblemCodes
     /// <summary>Part of a memory target is out of reach: the kernel finds no free addresses to lay it at.</summary>
     public const string BalloonBeyondRoom = "balloon-beyond-room";
 
+    /// <summary>Linux keeps room for ten times the memory that a guest starts with, and its map has RAM beyond that.</summary>
+    public const string BalloonRoomCut = "balloon-room-cut";
+
     /// <summary>Memory grown later would lie in the gap that the kernel gives to PCI devices.</summary>
     public const string HotplugInPciGap = "hotplug-in-pci-gap";
 

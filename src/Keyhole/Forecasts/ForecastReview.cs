@@ -49,6 +49,8 @@ internal static class ForecastReview
                     : "install a map with as much RAM as the guest has pages");
         }
 
+        if (RoomCut(forecast) is { } cut)
+            yield return cut;
         foreach (BarVerdict verdict in forecast.Bars)
         {
             if (verdict.Conflict is { } entry)
@@ -86,6 +88,18 @@ internal static class ForecastReview
                     "keep RAM and room for the balloon off the BAR");
             }
         }
+    }
+
+    /// <summary>Of dom0 it is no news: its map is the machine's, whatever it may have.</summary>
+    private static Problem? RoomCut(BootForecast forecast)
+    {
+        if (forecast.Request.IsDom0 || BalloonRoom.Remedy(forecast) is not { } remedy)
+            return null;
+        return new(
+            Severity.Info,
+            ProblemCodes.BalloonRoomCut,
+            $"{ByteSize.ToText(BalloonRoom.LeftOutBytes(forecast))} of RAM in the map are out of the balloon's room: {BalloonRoom.Why(forecast)}",
+            Remedy: remedy);
     }
 
     private static Problem KernelEnd(BootForecast forecast, BootForecast shorter)

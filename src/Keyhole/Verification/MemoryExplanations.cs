@@ -98,8 +98,6 @@ internal static class MemoryExplanations
     private static IEnumerable<string> LeftOut(BootForecast forecast, Plan? plan)
     {
         BootRequest request = forecast.Request;
-        ulong given = Sum(request.Map, E820Type.Ram) + (request.IsDom0 ? Sum(request.Map, E820Type.Unusable) : 0);
-        ulong kept = Sum(forecast.KernelMap, E820Type.Ram);
         ulong room = forecast.ExtraBytes;
         if (room >= WorthMentionBytes)
         {
@@ -112,17 +110,21 @@ internal static class MemoryExplanations
                 yield return cost;
         }
 
-        if (given < kept + WorthMentionBytes)
+        ulong leftOut = BalloonRoom.LeftOutBytes(forecast);
+        if (leftOut == 0)
             yield break;
+        ulong given = leftOut + Sum(forecast.KernelMap, E820Type.Ram);
         string how = request.Profile.MarksSurplusUnusable ? "marks them unusable" : "leaves them out of its map";
         string why = !request.IsDom0
-            ? "they are beyond what the guest may have (maxmem)"
+            ? BalloonRoom.Why(forecast)
             : request.MaxPages is { } max
                 ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} (dom0_mem=max: on Xen's command line)"
                 : $"dom0 starts with {ByteSize.ToText(request.PageCount << Frames.Shift)}, and Linux keeps room for ten times that at most "
                     + $"(dom0_mem= on Xen's command line gives it more)";
-        yield return $"{ByteSize.ToText(given - kept)} of the {ByteSize.ToText(given)} of RAM in the map "
-            + $"{(request.IsDom0 ? "are not dom0's" : "are not the guest's")}: {why}. The kernel {how}.";
+        // A guest that may have all of them gets them as memory that is plugged in, if at all.
+        string cure = request.IsDom0 || BalloonRoom.Remedy(forecast) is not { } remedy ? "" : $" What to change: {remedy}.";
+        yield return $"{ByteSize.ToText(leftOut)} of the {ByteSize.ToText(given)} of RAM in the map "
+            + $"{(request.IsDom0 ? "are not dom0's" : "are out of the balloon's room")}: {why}. The kernel {how}.{cure}";
     }
 
     /// <summary>The total of "Memory: x/y available" as a sum of whole parts; null where it does not come out to the last page.</summary>
