@@ -54,6 +54,23 @@ public sealed class VerifyNeedsTests
         Assert.Contains(expected, hvm.Output);
     }
 
+    /// <summary>Logs are cut at both ends.</summary>
+    [TestMethod]
+    [DataRow("[2025-05-25 19:05:04] pcifront pci-0: Could not setup SWIOTLB!", 1)]
+    [DataRow("xhci_hcd: probe of 0000:00:06.0 failed with error -12", 1)]
+    [DataRow("modprobe: page allocation failure: order:4, mode:0x40cc0(GFP_KERNEL|__GFP_COMP)", 2)]
+    [DataRow("xhci_hcd: probe of 0000:00:06.0 failed with error -19", 2)]
+    public void What_got_no_memory_is_told_where_nothing_else_of_the_kernel_is_in_the_log(string line, int status)
+    {
+        foreach (string type in (string[])["pv", "hvm"])
+        {
+            CommandRun run = OfGuest($"{line}\n", type);
+
+            Assert.AreEqual(status, run.Status, run.Output + run.Errors);
+            Assert.AreEqual(status == 1, run.Output.Contains("Line 1: \"", StringComparison.Ordinal), run.Output);
+        }
+    }
+
     [TestMethod]
     [DataRow("pcifront pci-0: Could not setup SWIOTLB!", true)]
     [DataRow("xhci_hcd: probe of 0000:00:06.0 failed with error -12", true)]

@@ -46,6 +46,9 @@ public sealed class VerifyNotCreatedTests
         + "(XEN) [VT-D] It's disallowed to assign 0000:00:1a.0 with shared RMRR at db7d7000 for d1.\n", "reserved memory (RMRR) at 0xdb7d7000")]
     [DataRow("hvm", "failed to free memory for the domain\n", "Memory has a part in it")]
     [DataRow("pv", Refused, "passthrough not supported")]
+    [DataRow("hvm", "libxl: error: libxl_create.c:1422:domcreate_attach_pci: libxl_device_pci_add failed: -3\n", "_device_pci_add failed: -3")]
+    [DataRow("hvm", "libxl: error: libxl_pci.c:879:qemu_pci_add_xenstore: qemu refused to add device: 0000:01:00.0,msitranslate=0,power_mgmt=0\n"
+        + "libxl: error: libxl_pci.c:1300:libxl__add_pcidevs: Domain 4:libxl_device_pci_add failed: -3\n", "line 1: \"libxl: error: libxl_pci.c:879")]
     // libxl says it of many a device, and goes on.
     [DataRow("hvm", "libxl: error: libxl_pci.c:1575:libxl__device_pci_reset: The kernel doesn't support reset from sysfs for PCI device 0000:00:05.0\n"
         + "libxl: error: libxl_create.c:1990:domcreate_attach_devices: Domain 4:unable to add pci devices\n",

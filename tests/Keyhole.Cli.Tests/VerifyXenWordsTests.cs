@@ -131,6 +131,39 @@ public sealed class VerifyXenWordsTests
         Assert.DoesNotContain("Memory has a part", run.Output);
     }
 
+    /// <summary>Each comes right before an end in Xen's source, and a log may be cut there.</summary>
+    [TestMethod]
+    [DataRow("(XEN) d15v0 vmentry failure (reason 0x80000021): Invalid guest state (0)\n(XEN) *** Guest State ***\n", "Xen gives the guest up")]
+    [DataRow("(XEN) p2m_pod_demand_populate: Dom15 out of PoD memory! (tot=102385 ents=921600 dom15)\n", "Memory has a part")]
+    public void Words_that_come_before_an_end_alone_are_the_end(string log, string expected)
+    {
+        CommandRun run = OfGuest(log, "hvm");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("guest 15's", run.Output);
+        Assert.Contains(expected, run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
+        string whole = OfGuest($"{log}(XEN) Domain 15 (vcpu#0) crashed on cpu#3:\n", "hvm").Output;
+        Assert.Contains("halts: \"Domain 15 (vcpu#0) crashed", whole);
+        Assert.Contains("Before that Xen says", whole);
+        Assert.AreEqual(2, OfGuest("(XEN) d15v0 Unexpected vmexit: reason 63\n", "hvm").Status);
+    }
+
+    /// <summary>Windows tells Xen of its crash, and Xen says no more of it.</summary>
+    [TestMethod]
+    [DataRow("")]
+    [DataRow("(d2) Invoking SeaBIOS ...\n(d2) E820 table:\n(d2)  [00]: 00000000:00000000 - 00000000:000a0000: RAM\n")]
+    public void A_systems_own_crash_that_Xen_passes_on_is_an_end(string before)
+    {
+        CommandRun run = OfGuest($"{before}(XEN) d2v0 VIRIDIAN CRASH: 7b fffff880009a98e8 ffffffffc0000034 0 0\n", "hvm");
+        string text = run.Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("halts: \"d2v0", text);
+        Assert.Contains("its stop code (bug check) is 0x7b", text);
+        Assert.DoesNotContain("Memory has a part", text);
+        Assert.DoesNotContain("does not say", text);
+    }
+
     [TestMethod]
     public void Words_of_another_domain_are_not_this_ones() =>
         Assert.DoesNotContain("PoD", OfGuest($"(XEN) p2m_pod_demand_populate: Dom24 out of PoD memory! (tot=1 ents=2 dom24)\n{Crashed}", "hvm").Output);

@@ -66,7 +66,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
                     return Cause is null;
             }
 
-            return Kind is BootFailureKind.Crashed or BootFailureKind.Halted && Cause is null && !IsTripleFault;
+            return Kind is BootFailureKind.Crashed or BootFailureKind.Halted && Cause is null && !IsItsOwnReason;
         }
     }
 
@@ -87,6 +87,9 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
 
     /// <summary>Whether the words are Xen's of a domain that met a triple fault. A system may also restart so.</summary>
     internal bool IsTripleFault => Kind == BootFailureKind.Crashed && Words.Contains(XenReasons.TripleFault, StringComparison.Ordinal);
+
+    /// <summary>Whether Xen's words are the end and the reason in one.</summary>
+    internal bool IsItsOwnReason => Kind == BootFailureKind.Crashed && XenReasons.Of(Words) is { Ends: true };
 
     /// <summary>Whether the BUG is in the code that lays a PV kernel's memory out.</summary>
     public bool IsInMemorySetup =>
@@ -125,11 +128,14 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>What Xen says of a guest before it ends it; null where a line has nothing of the kind.</summary>
     /// <param name="text">A line of Xen's without its prefix.</param>
     /// <param name="domain">Whose it is ("d1v0"); null where the line does not say.</param>
-    internal static string? FaultOfXen(ReadOnlySpan<char> text, out int? domain)
+    /// <param name="isEnd">Whether the guest is over with it.</param>
+    internal static string? FaultOfXen(ReadOnlySpan<char> text, out int? domain, out bool isEnd)
     {
         domain = null;
-        if (XenReasons.Of(text) is null)
+        isEnd = false;
+        if (XenReasons.Of(text) is not { } reason)
             return null;
+        isEnd = reason.Ends;
         domain = XenReasons.DomainIn(text);
         return InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
     }
@@ -148,8 +154,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
             return new(BootFailureKind.XenPanic, InputError.OneLine(reason.IsEmpty ? text : reason, MaxLength));
         }
 
-        // An HVM or PVH domain that dies early leaves this alone.
-        if (text.Contains(XenReasons.TripleFault, StringComparison.Ordinal))
+        // An HVM or PVH domain that dies early leaves this alone, and one whose system tells Xen of its crash.
+        if (text.Contains(XenReasons.TripleFault, StringComparison.Ordinal) || text.Contains(XenReasons.GuestsOwnCrash, StringComparison.Ordinal))
         {
             domain = XenReasons.DomainIn(text) ?? -1;
             return domain < 0 ? null : new(BootFailureKind.Crashed, InputError.OneLine(text.Trim(), MaxLength));

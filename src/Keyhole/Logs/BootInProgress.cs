@@ -142,7 +142,7 @@ internal sealed class BootInProgress
             failure = failure with { Cause = _xensCause };
         // "Domain 0 crashed" comes twice: of a processor, and of what Xen does then.
         _end ??= new(failure, line.Number);
-        _lastLine = line.Number;
+        _lastLine = Math.Max(_lastLine, line.Number);
     }
 
     public void Add(in KernelMessage message, int line)
@@ -164,6 +164,13 @@ internal sealed class BootInProgress
         _hasLinesBehindMap |= message.IsBehindMap;
         _facts = _facts.With(message, line);
         _lastLine = line;
+    }
+
+    /// <summary>Words of a kernel that got no memory, where nothing else of it is in the log: they show that it ran.</summary>
+    public void AddAlone(in KernelMessage message, int line)
+    {
+        Add(message, line);
+        _hasLinesBehindMap = true;
     }
 
     public void Add(LogMap map)

@@ -41,6 +41,8 @@ public static class BootLog
         SortedDictionary<int, BootInProgress> live = [];
         SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends = [];
         List<(int? Domain, string Words)> faults = [];
+        SortedDictionary<int, (BootInProgress? Boot, BootFailure Failure, LogLine Line)> announced = [];
+        List<(KernelMessage Message, LogLine Line)> needs = [];
         var trace = new XenTraceReader();
         int nextMap = 0;
         foreach (LogLine line in scan.Lines)
@@ -54,6 +56,24 @@ public static class BootLog
             AddMap(scan.Maps[nextMap]);
         if (trace.Dump is { } dump)
             AddEnd(new(BootFailureKind.XenDump, "a dump of Xen's own registers"), 0, dump);
+        // Where the log is cut behind the words that always come before an end, they are the end.
+        foreach ((int domain, (BootInProgress? boot, BootFailure failure, LogLine line)) in announced)
+        {
+            boot?.End(failure, line);
+            if (boot is null && domain != 0 && ends.Count < MaxEnds)
+                ends.TryAdd(domain, (failure, line));
+        }
+
+        // A log that is cut on both sides may have no more of a kernel than that something of it got no memory.
+        if (boots.Count == 0 && ends.Count == 0 && scan.Maps.IsEmpty)
+        {
+            foreach ((KernelMessage message, LogLine line) in needs)
+            {
+                int console = line.Domain ?? MainConsole;
+                (live.GetValueOrDefault(console) ?? Begin(BootOwner.Unknown, console, line.Number)).AddAlone(message, line.Number);
+            }
+        }
+
         // Of a guest of which the log has nothing else its end is all there is; beside boots it is none.
         if (!boots.Any(static boot => boot.HasKernelLines))
         {
@@ -122,6 +142,7 @@ public static class BootLog
                 // The words stand before the end of the domain whose they are; a page walk does not say whose it is.
                 failure = failure with { Cause = CauseIn(faults, domain) };
                 faults.Clear();
+                announced.Remove(domain);
             }
 
             boot?.End(failure, line);
@@ -129,8 +150,10 @@ public static class BootLog
                 ends.TryAdd(domain, (failure, line));
         }
 
-        void AddFault(int? domain, string words)
+        void AddFault(int? domain, string words, LogLine? end)
         {
+            if (end is { } line && domain is { } ended && announced.Count < MaxEnds)
+                announced.TryAdd(ended, (live.GetValueOrDefault(ended == 0 ? MainConsole : ended), new(BootFailureKind.Crashed, words), line));
             if (faults.Count == MaxFaults)
                 faults.RemoveAt(0);
             faults.Add((domain, words));
@@ -154,8 +177,8 @@ public static class BootLog
                 bool isStart = BootInProgress.IsXensStart(line.Text);
                 if (isStart || BootInProgress.IsXensBuilder(line.Text))
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
-                else if (BootFailure.FaultOfXen(line.Text, out int? faulty) is { } fault)
-                    AddFault(faulty, fault);
+                else if (BootFailure.FaultOfXen(line.Text, out int? faulty, out bool isEnd) is { } fault)
+                    AddFault(faulty, fault, isEnd ? line : null);
                 else if (BootFailure.CauseOfXen(line.Text) is { } cause)
                     boot?.NoteCause(cause);
                 return;
@@ -178,7 +201,12 @@ public static class BootLog
                 or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program
                 or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved or KernelMessageKind.Need;
             if (isAside && boot?.Takes(message) != true)
+            {
+                if (message.Kind == KernelMessageKind.Need && KernelNeeds.Of(line.Text) is { IsLoss: true } && needs.Count < MaxEnds)
+                    needs.Add((message, line));
                 return;
+            }
+
             if (boot?.BeginsReplay(message) == true)
             {
                 boot.BeginReplay();

@@ -29,10 +29,11 @@ public static class ToolstackErrors
     /// <summary>libxl says so as an error, and goes on: "The kernel doesn't support reset from sysfs for PCI device".</summary>
     private const string Reset = "libxl__device_pci_reset";
 
-    /// <summary>After these a guest is not created.</summary>
+    /// <summary>After these a guest is not created. Of a device the function tells: <c>xl pci-attach</c> to a guest that runs does not come
+    /// through these.</summary>
     private static readonly string[] s_ends =
         ["(re-)build domain", "panic:", "xc_assign_device failed", "Destruction of domain", "annot make domain", "device model did not start",
-            ":unable to add ", ": unable to add ",
+            ":unable to add ", ": unable to add ", ":domcreate_attach_pci:", ":libxl__add_pcidevs:",
             ":libxl__domain_config_setdefault:", ":initiate_domain_create:", Xls];
 
     /// <summary>The words that are nearest to the reason, where the log says that a guest was not created; else null.</summary>

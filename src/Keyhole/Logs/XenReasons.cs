@@ -41,7 +41,8 @@ internal readonly record struct XenMeaning(MemoryPart Memory, string? Says = nul
 /// <param name="Mark">The part of a line by which it is found.</param>
 /// <param name="Example">A whole line, without its prefix.</param>
 /// <param name="Read">What a line that has the mark means.</param>
-internal readonly record struct XenReason(string Mark, string Example, Func<string, XenMeaning> Read);
+/// <param name="Ends">Whether the domain is over with them, also where no line behind them says so.</param>
+internal readonly record struct XenReason(string Mark, string Example, Func<string, XenMeaning> Read, bool Ends = false);
 
 /// <summary>Xen's last words about a guest, with what they mean. What only Xen's source tells is told; what led there mostly is not.</summary>
 /// <remarks>
@@ -52,6 +53,9 @@ internal static class XenReasons
 {
     /// <summary>How Xen tells that a processor of an HVM or PVH domain met a fault within a fault within a fault: the domain's end.</summary>
     public const string TripleFault = "riple fault";
+
+    /// <summary>How Xen passes on what a guest with viridian= says of its own crash; it says nothing else of it.</summary>
+    public const string GuestsOwnCrash = "VIRIDIAN CRASH: ";
 
     /// <summary>Where in Xen's source a guest is ended: no reason.</summary>
     public const string CalledFrom = "domain_crash called from";
@@ -66,7 +70,7 @@ internal static class XenReasons
         new("out of PoD memory", "p2m_pod_demand_populate: Dom24 out of PoD memory! (tot=102385 ents=921600 dom24)", static _ => new(MemoryPart.Yes,
             "the guest touched more memory than it was started with. Up to maxmem Xen fills pages when they are first touched (populate on demand), "
                 + "until the guest's balloon driver has given back what is beyond memory: this guest had not",
-            XenCure.MaxmemIsMemory)),
+            XenCure.MaxmemIsMemory), Ends: true),
         new("from HAP pool", "arch/x86/mm/hap/hap.c:304: d1 failed to allocate from HAP pool",
             static _ => new(MemoryPart.Yes, Pool, XenCure.LargerPool)),
         new("from shadow pool", "d1 failed to allocate from shadow pool (tot=1024 p2m=768 min=256)",
@@ -96,11 +100,12 @@ internal static class XenReasons
         new("Invalid CR3 value", "d1v0 Invalid CR3 value = 7fff000", Quoted),
         new("Unexpected PIO status", "d1v0 Unexpected PIO status 1, port 0xcf8 write 0x80000000", Quoted),
         new("Weird HVM ioreq", "d1v0 Weird HVM ioreq state transition 2 -> 1", Quoted),
-        new("vmentry failure", "d1v0 vmentry failure (reason 0x80000021): Invalid guest state (0)", Quoted),
+        new("vmentry failure", "d1v0 vmentry failure (reason 0x80000021): Invalid guest state (0)", Quoted, Ends: true),
+        new(GuestsOwnCrash, "d2v0 VIRIDIAN CRASH: 7b fffff880009a98e8 ffffffffc0000034 0 0", BugCheck, Ends: true),
         new("Unexpected vmexit", "d1v0 Unexpected vmexit: reason 63", Quoted),
         new(TripleFault, "d5v0 Triple fault - invoking HVM shutdown action 1", static _ => new(MemoryPart.NotKnown,
             $"a processor met a fault that the guest could not take, nor the fault that came of it. A kernel or firmware that dies before it can "
-                + $"print leaves nothing else; {Unknown}")),
+                + $"print leaves nothing else; {Unknown}"), Ends: true),
         new("Pagetable walk from", "Pagetable walk from ffff888004000000:", static _ => PageFault),
         new("Unhandled: vec", "d1v0 Unhandled: vec 14, #PF[0002]", static line => line.Contains("#PF", StringComparison.Ordinal) ? PageFault : Fault),
         new("fault/trap [#", "d1v0 Unhandled page fault fault/trap [#14, ec=0000]",
@@ -157,6 +162,16 @@ internal static class XenReasons
     }
 
     private static XenMeaning Quoted(string line) => new(MemoryPart.NotKnown);
+
+    /// <summary>Source: Xen's arch/x86/hvm/viridian (HV_X64_MSR_CRASH_CTL), 4.9 to 4.22: the five numbers are what the guest wrote.</summary>
+    private static XenMeaning BugCheck(string line)
+    {
+        int at = line.IndexOf(GuestsOwnCrash, StringComparison.Ordinal);
+        string code = new([.. line.Skip(at + GuestsOwnCrash.Length).TakeWhile(char.IsAsciiHexDigit)]);
+        return new(MemoryPart.NotKnown, "the guest's system stopped by itself and told Xen so, as Windows does with a blue screen"
+            + (code.Length is > 0 and <= 16 ? $"; its stop code (bug check) is 0x{code}, and the other numbers are its parameters" : "")
+            + ". Whether it was at boot or later this line does not tell");
+    }
 
     /// <summary>-ENOMEM at the line's end.</summary>
     private static bool IsNoMemory(string line) => line.TrimEnd().EndsWith(":-12", StringComparison.Ordinal)

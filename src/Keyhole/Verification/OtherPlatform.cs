@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
+using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Logs;
@@ -22,9 +24,14 @@ internal static class OtherPlatform
             + $"{Setting.Guest}.";
     }
 
-    /// <summary>Whether the kernel says that it runs as a PV guest, or shows the map of one.</summary>
+    /// <summary>Linux' drivers/pci/xen-pcifront.c gives up at once in any domain but a PV guest.</summary>
+    private const string PvGuestsDriver = "pcifront ";
+
+    /// <summary>Whether the kernel says that it runs as a PV guest, shows the map of one, or has a driver at work that only these have.</summary>
     public static bool RunsAsPv(ObservedBoot observed) =>
-        observed.Facts.RunsOn is { } said ? TypeOf(said.Value) == GuestType.Pv : observed.Map is { Kind: LogMapKind.GuestKernel };
+        observed.Facts.RunsOn is { } said ? TypeOf(said.Value) == GuestType.Pv
+            : observed.Map is { Kind: LogMapKind.GuestKernel }
+                || observed.Facts.Needs.Any(static need => need.Value.StartsWith(PvGuestsDriver, StringComparison.Ordinal));
 
     /// <remarks>Source: Linux' arch/x86/xen/enlighten_pv.c, enlighten_hvm.c, arch/x86/kernel/kvm.c (pv_info.name).</remarks>
     private static GuestType? TypeOf(string name) => name switch

@@ -15,14 +15,16 @@ internal static class XenWords
     /// <summary>The words with their meaning, without the full stop; null where Xen says no more than that the guest crashed.</summary>
     public static string? Of(BootFailure failure)
     {
-        if (failure.Kind != BootFailureKind.Crashed || (failure.Cause is null && !failure.IsTripleFault))
+        if (failure.Kind != BootFailureKind.Crashed || (failure.Cause is null && !failure.IsItsOwnReason))
             return null;
         XenMeaning[] meanings = [.. XenReasons.In(failure)];
         // What memory has a part in decides; else the first words are the nearest to the reason.
         XenMeaning told = meanings.OrderByDescending(static meaning => meaning.Memory == MemoryPart.Yes)
             .FirstOrDefault(static meaning => meaning.Says is not null);
         string says = told.Says is { } text ? $": {text}" : "";
-        return failure.Cause is { } cause ? $"Before that Xen says \"{cause}\"{says}" : $"Xen's words mean that {told.Says}";
+        return failure.Cause is { } cause ? $"Before that Xen says \"{cause}\"{says}"
+            : told.Says is null ? $"With \"{failure.Words}\" Xen gives the guest up; what led it there these words do not tell"
+            : $"Xen's words mean that {told.Says}";
     }
 
     /// <summary>What to change about it; null where the words prove no cure.</summary>
