@@ -100,6 +100,36 @@ public sealed class VerifyNotCreatedTests
         Assert.Contains("The host's source has that reserved memory", output);
     }
 
+    /// <summary>No kernel ran, and it may be none of Linux: unikernels run with 8 MiB.</summary>
+    [TestMethod]
+    [DataRow("pv", "libxl: error: libxl_device.c:283:libxl__device_disk_set_backend: Disk vdev=xvdc failed to stat: /x: No such file or directory\n"
+        + "libxl: error: libxl_create.c:906:initiate_domain_create: Unable to set disk defaults for disk 1\n")]
+    [DataRow("pvh", "xc: error: panic: xc_dom_core.c:702: xc_dom_find_loader: no loader found: Invalid kernel\n" + End)]
+    public void A_small_guest_that_was_not_created_is_not_told_to_want_memory_for_it(string type, string log)
+    {
+        CommandRun run = Verify(log, "--type", type, "--memory", "8");
+        using var answer = JsonDocument.Parse(Verify(log, "--type", type, "--memory", "8", "--json").Output);
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.DoesNotContain("MiB or more", run.Output);
+        Assert.DoesNotContain("halts", run.Output);
+        Assert.AreEqual("not-known", answer.RootElement.GetProperty("outcome").GetProperty("forecast").GetString());
+        string plan = CommandRun.Of("plan", "--memory", "8", "--host", Written(Host), "--type", type).Output
+            .Replace("\n  ", " ", StringComparison.Ordinal);
+        Assert.Contains(type == "pvh" ? "a Linux kernel is at 16 MiB" : "a Linux PV kernel is at 16 MiB", plan);
+        Assert.Contains("a unikernel", plan);
+    }
+
+    [TestMethod]
+    public void What_has_no_room_in_a_guest_is_told_as_that()
+    {
+        string text = Verify("xc: error: panic: xc_dom_core.c:621: xc_dom_alloc_segment: segment ramdisk too large (0x8000 > 0x4000 - 0x2000 pages): "
+            + "Out of memory\n" + End, "--type", "pv", "--memory", "64").Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.Contains("has no room in the 64 MiB that it starts with.\nWhat to change: give the guest more memory", text);
+        Assert.DoesNotContain("Xen did not give", text);
+    }
+
     [TestMethod]
     public void What_is_refused_for_another_reason_than_was_forecast_does_not_agree()
     {
@@ -139,7 +169,8 @@ public sealed class VerifyNotCreatedTests
     private static CommandRun Verify(string log, params string[] options) => VerifyOn(Host, log, options);
 
     private static CommandRun VerifyOn(string host, string log, params string[] options) =>
-        CommandRun.Of(["verify", "--memory", "4096", "--host", Written(host), "--dmesg", Written(log), .. options]);
+        CommandRun.Of(["verify", "--host", Written(host), "--dmesg", Written(log), .. options,
+            .. Array.IndexOf(options, "--memory") < 0 ? (string[])["--memory", "4096"] : []]);
 
     private static string Written(string text)
     {

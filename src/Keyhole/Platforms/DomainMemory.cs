@@ -14,10 +14,15 @@ namespace Keyhole.Platforms;
 /// <summary>Whether what a domain is to start with is enough for a kernel, and there at all.</summary>
 internal static class DomainMemory
 {
+    public const string PvKernel = "a Linux PV kernel";
+    public const string Kernel = "a Linux kernel";
     private const ulong MiB = 1UL << 20;
 
     /// <summary>Reports a PV or PVH domain in which no Linux has room, and tells whether it is one.</summary>
-    public static bool ReportTooSmall(ulong memoryKiB, List<Problem> problems)
+    /// <param name="memoryKiB">What it starts with.</param>
+    /// <param name="kernel">What is in it where nobody says otherwise.</param>
+    /// <param name="problems">Takes the report.</param>
+    public static bool ReportTooSmall(ulong memoryKiB, string kernel, List<Problem> problems)
     {
         ArgumentNullException.ThrowIfNull(problems);
         if (memoryKiB << 10 >= LinuxPvKernel.EndOfNeed)
@@ -25,9 +30,9 @@ internal static class DomainMemory
         problems.Add(new(
             Severity.Error,
             ProblemCodes.MemoryTooSmall,
-            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: a Linux PV kernel is at {LinuxPvKernel.LoadAddress / MiB} MiB and "
+            $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: {kernel} is at {LinuxPvKernel.LoadAddress / MiB} MiB and "
                 + $"needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
-            Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more"));
+            Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more; what is no Linux (a unikernel) may do with less"));
         return true;
     }
 

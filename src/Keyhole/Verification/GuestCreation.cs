@@ -19,6 +19,8 @@ namespace Keyhole.Verification;
 public static class GuestCreation
 {
     private const string RdmConflict = "RDM conflict at 0x";
+    /// <summary>libxc's word on a part of a guest that goes beyond its memory, behind "segment NAME".</summary>
+    private const string NoRoom = " too large (0x";
     private const string SharedRegion = "with shared RMRR at ";
 
     private static readonly string[] s_wordsOfMemory =
@@ -47,14 +49,14 @@ public static class GuestCreation
                 Facts = new(),
                 HasKernelLines = false,
             },
-            Outcomes = (expected.Outcome, GuestOutcome.Refused),
+            Outcomes = (IsOfLinuxAlone(expected) ? GuestOutcome.NotKnown : expected.Outcome, GuestOutcome.Refused),
             Findings =
             [
-                new(Verifier.OutcomeWhat, Forecast(expected), Text(GuestOutcome.Refused, reason.Value), reason.Line,
+                new(Verifier.OutcomeWhat, IsOfLinuxAlone(expected) ? null : Forecast(expected), Text(GuestOutcome.Refused, reason.Value), reason.Line,
                     agrees),
             ],
             NotCompared = ["everything after the outcome"],
-            Explanations = [.. WhyNot(expected.Plan, reason)],
+            Explanations = [.. WhyNot(expected, reason)],
         };
     }
 
@@ -83,8 +85,13 @@ public static class GuestCreation
         };
     }
 
-    private static IEnumerable<Phrase> WhyNot(Plan plan, LogFact<string> reason)
+    /// <summary>That no Linux has room in a guest: what was to run in one that was not created nobody has seen.</summary>
+    private static bool IsOfLinuxAlone(Boot expected) => expected.Outcome == GuestOutcome.Halts
+        && expected.Plan.Problems.Any(static problem => problem.Code == ProblemCodes.MemoryTooSmall);
+
+    private static IEnumerable<Phrase> WhyNot(Boot expected, LogFact<string> reason)
     {
+        Plan plan = expected.Plan;
         yield return $"The guest was not created (line {reason.Line}: \"{reason.Value}\"): no kernel of it ran, so there is nothing of its memory to "
             + $"compare.";
         bool isOfConflict = TextCursor.TryBehind(reason.Value, RdmConflict, out TextCursor cursor) & cursor.TryHex(out ulong start);
@@ -99,6 +106,14 @@ public static class GuestCreation
         {
             foreach (Phrase text in OfShared(plan, at))
                 yield return text;
+            yield break;
+        }
+
+        if (reason.Value.Contains(NoRoom, StringComparison.Ordinal))
+        {
+            yield return $"Memory has a part in it: what is loaded at the guest's start has no room in the "
+                + $"{ByteSize.ToText(plan.Scenario.StartKiB << 10)} that it starts with.";
+            yield return $"What to change: give the guest more memory, or a smaller kernel or ramdisk.";
             yield break;
         }
 
@@ -118,7 +133,8 @@ public static class GuestCreation
             break;
         }
 
-        if (Error(plan) is { } error)
+        // What keeps a kernel from booting does not keep a guest from being created.
+        if (Error(plan) is { } error && (expected.Outcome == GuestOutcome.Refused || error.Code == ProblemCodes.LargerThanHost))
             yield return ByForecast(error);
         else if (plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown) is { } unknown)
             yield return $"Whether it would be created is not known: {unknown.Message}.";

@@ -38,7 +38,7 @@ internal sealed class XenPvPlatform : IPlatform
         List<Problem> problems = [];
         ReportGuest(scenario, problems);
         GuestReview.ReportMaxmem(guest, problems);
-        DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
+        DomainMemory.ReportTooSmall(scenario.StartKiB, DomainMemory.PvKernel, problems);
         DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
         IHolePolicy? policy = UsesPolicy(scenario) ? PolicyOf(scenario) : null;
         PolicyResult result;

@@ -59,7 +59,7 @@ internal sealed class XenPvhPlatform : IPlatform
         GuestReview.ReportNotPv("PVH", scenario.Guest, problems);
         GuestReview.ReportMaxmem(scenario.Guest, problems);
         DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
-        bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, problems);
+        bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, DomainMemory.Kernel, problems);
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         Plan plan = Platforms.Plan.NotKnown(this, scenario, []);
         if (RefusalOf(scenario) is { } refusal)
