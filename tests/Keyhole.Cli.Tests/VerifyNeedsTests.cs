@@ -149,6 +149,37 @@ public sealed class VerifyNeedsTests
         Assert.Contains("of the 1 GiB that dom0 has from the start. What to change: dom0_mem=1024M,max:1024M on Xen's command line", text);
     }
 
+    /// <summary>Then nearly all of what is not dom0's is Xen's own.</summary>
+    [TestMethod]
+    public void What_Xen_uses_itself_is_not_promised_to_a_dom0_that_has_all_the_rest()
+    {
+        const string log = """
+            (XEN) Xen version 4.17.5 (a@b) debug=n
+            (XEN) Command line: placeholder vga=keep
+            (XEN) Xen-e820 RAM map:
+            (XEN)  [0000000000000000, 000000000009fbff] (usable)
+            (XEN)  [000000000009fc00, 00000000000fffff] (reserved)
+            (XEN)  [0000000000100000, 00000000bfffffff] (usable)
+            (XEN)  [0000000100000000, 000000033fffffff] (usable)
+            (XEN) System RAM: 12287MB (12582524kB)
+            (XEN)  Dom0 alloc.:   0000000330000000->0000000334000000 (2999247 pages to be allocated)
+            (XEN)  Loaded kernel: ffffffff81000000->ffffffff84a00000
+            (XEN)  Phys-Mach map: 0000008000000000->0000008001701e78
+            (XEN)  Start info:    ffffffff84a00000->ffffffff84a004b8
+            (XEN)  Page tables:   ffffffff84a01000->ffffffff84a2a000
+            [    0.000000] Linux version 6.12.20 (a@b) #1 SMP
+            [    0.000000] Released 0 page(s)
+
+            """;
+        string text = CommandRun.Of("verify", "--dom0", "--host", Written(log)).Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.Contains("Without dom0_mem= on its command line Xen gives dom0 all that it has left but for 128 MiB at most", text);
+        Assert.DoesNotContain("they are not missing", text);
+        string told = CommandRun.Of("verify", "--dom0", "--host", Written(log.Replace("vga=", "dom0_mem=4096M vga=", StringComparison.Ordinal)))
+            .Output.Replace("\n  ", " ", StringComparison.Ordinal);
+        Assert.Contains("as far as Xen has them free", told);
+    }
+
     /// <summary>What came behind the setup no other release and no other guest explains.</summary>
     [TestMethod]
     public void A_want_of_memory_is_not_blamed_on_the_kernels_release()

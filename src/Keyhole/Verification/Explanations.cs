@@ -19,6 +19,10 @@ namespace Keyhole.Verification;
 /// <summary>Says for people what a boot's log means: what lies in the way, which kernels cope, what to change, where memory went.</summary>
 internal static partial class Explanations
 {
+    /// <summary>What Xen says of dom0 in a log of its own; of several starts nobody knows which one dom0's log is of.</summary>
+    private static Dom0Log? OnlyBuilderIn(LogScan hostLog) =>
+        hostLog.Maps.Count(static map => map is { Kind: LogMapKind.XenFirmware, IsBeforeXensChanges: false }) == 1 ? Dom0Log.Of(hostLog) : null;
+
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         // Nothing was compared, so nothing agrees, and what the kernel would meet is not in the way yet.
@@ -104,7 +108,8 @@ internal static partial class Explanations
         else if (!(observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat))
             && observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
         {
-            foreach (Phrase text in possible.InCommon(one => MemoryExplanations.Of(one, observed, plan)))
+            Dom0Log? builder = observed.Builder ?? (forecast.Request.IsDom0 && hostLog is not null ? OnlyBuilderIn(hostLog) : null);
+            foreach (Phrase text in possible.InCommon(one => MemoryExplanations.Of(one, observed, plan, builder)))
                 yield return text;
         }
 

@@ -20,17 +20,24 @@ internal static class MemoryExplanations
     /// <summary>Holes that are named; a guest on a ragged host has dozens.</summary>
     private const int MostHoles = 6;
 
+    /// <summary>Source: Xen's dom0_build.c (dom0_compute_nr_pages), 4.2's domain_build.c (compute_dom0_nr_pages) and all between.</summary>
+    private const int KeptByXenMiB = 128;
+
     private const ulong KiBOfPage = Frames.SizeBytes >> 10;
     private const ulong WorthMentionBytes = 1UL << 20;
 
-    public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, Plan? plan)
+    /// <param name="forecast">Of the boot.</param>
+    /// <param name="observed">The boot.</param>
+    /// <param name="plan">What was forecast from; null of a map that was given.</param>
+    /// <param name="builder">What the log of dom0's Xen says of it; null where it says nothing, and of a guest.</param>
+    public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, Plan? plan, Dom0Log? builder)
     {
         if (forecast.RemappedPages != 0)
             yield return $"{Pages(forecast.RemappedPages)} are under holes of the map ({Holes(forecast)}); the kernel moves them to RAM "
                 + $"further up, so that they are not lost.";
         foreach (string text in Released(forecast, plan))
             yield return text;
-        foreach (string text in LeftOut(forecast, plan))
+        foreach (string text in LeftOut(forecast, plan, builder))
             yield return text;
         foreach (Problem problem in plan?.Problems ?? [])
         {
@@ -54,6 +61,11 @@ internal static class MemoryExplanations
         ulong? mostPages = request.IsDom0 ? request.MaxPages : plan?.Guest.MaxmemKiB >> (Frames.Shift - 10);
         return room >= WorthMentionBytes && (mostPages is { } most ? most > forecast.OwnedPages : request.IsDom0);
     }
+
+    /// <summary>Whether nothing told Xen how much dom0 is to have.</summary>
+    private static bool HasAllThatXenHas(BootForecast forecast, Plan? plan, Dom0Log? builder) =>
+        forecast.Request is { IsDom0: true, MaxPages: null } && builder is { HasNoMemoryOption: true, IsBuildShown: true }
+            && !builder.HasBuiltInLimit(Sum(forecast.Request.Map, E820Type.Ram) >> Frames.Shift, plan?.Host.Traits.XenVersion);
 
     private static IEnumerable<string> Released(BootForecast forecast, Plan? plan)
     {
@@ -95,15 +107,19 @@ internal static class MemoryExplanations
         }
     }
 
-    private static IEnumerable<string> LeftOut(BootForecast forecast, Plan? plan)
+    private static IEnumerable<string> LeftOut(BootForecast forecast, Plan? plan, Dom0Log? builder)
     {
         BootRequest request = forecast.Request;
         ulong room = forecast.ExtraBytes;
         if (room >= WorthMentionBytes)
         {
             string who = request.IsDom0 ? "domain" : "guest";
-            string meaning = CanGrow(forecast, plan)
-                ? $": the {who} gets them with {OwnWords.SetMemory(forecast.Request.Toolstack)}, they are not missing"
+            string asFar = request.IsDom0 ? ", as far as Xen has them free (free_memory in 'xl info')" : ", they are not missing";
+            string meaning = HasAllThatXenHas(forecast, plan, builder)
+                ? $". Without dom0_mem= on its command line Xen gives dom0 all that it has left but for {KeptByXenMiB} MiB at most: about so much "
+                    + $"can be had with {OwnWords.SetMemory(request.Toolstack)}, the rest Xen uses itself"
+                : CanGrow(forecast, plan)
+                ? $": the {who} gets them with {OwnWords.SetMemory(request.Toolstack)}{asFar}"
                 : ", and the domain may not have more than it starts with";
             yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{meaning}.";
             if (PageStructures.Tell(request, room, plan?.Guest) is { } cost)
