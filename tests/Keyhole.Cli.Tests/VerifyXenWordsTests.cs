@@ -225,6 +225,25 @@ public sealed class VerifyXenWordsTests
         Assert.AreEqual(!isWithout, run.Output.Contains("under holes of the map", StringComparison.Ordinal));
     }
 
+    /// <summary>The map is maxmem's; how much of it Linux takes depends on what the guest starts with.</summary>
+    [TestMethod]
+    public void A_guest_without_the_hosts_map_may_have_started_with_more_than_was_told()
+    {
+        const string log = """
+            pcifront pci-0: claiming resource 0000:00:00.0/0
+            pci 0000:00:00.0: can't claim BAR 2 [mem 0xb2100000-0xb2100fff 64bit]: address conflict with System RAM [mem 0x00100000-0xf9ffffff]
+
+            """;
+
+        CommandRun run = CommandRun.Of("verify", "--host", CommandRun.Golden("seed8g.log"), "--memory", "300", "--maxmem", "4000M", "--e820-host",
+            "--dmesg", Written(log));
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.Contains("e820_host was not in force in this boot", run.Output);
+        Assert.Contains("By the forecast it started with 364 MiB or more", run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
+        Assert.DoesNotContain("keyhole compare", run.Output);
+    }
+
     private static CommandRun OfGuest(string log, string type, params string[] options) => CommandRun.Of(
         ["verify", "--host", PathOf("hosts", "dell-xps-8500", "boot.log"), "--memory", "512", "--type", type, "--dmesg", Written(log), .. options]);
 

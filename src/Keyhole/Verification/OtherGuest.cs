@@ -46,17 +46,26 @@ internal static class OtherGuest
 
     /// <summary>
     /// Proven by: the log has no map, but windows that cannot be claimed for what is in their way in the guest's map; on the host's map, which the
-    /// guest that was told has, that is not so, and on the one that libxl gives a guest without it, it is so to the byte. Null elsewhere.
+    /// guest that was told has, that is not so, and on the one that libxl gives a guest without it, it is so to the byte, at least where the guest
+    /// starts with all that it may have. Null elsewhere.
     /// </summary>
     public static Phrase? WithoutHostsMap(ObservedBoot observed, Plan? plan)
     {
         if (plan is null || observed.Map is { Entries.IsEmpty: false } || !plan.Scenario.Guest.UsesHostMap
             || plan.Scenario.Policy is { Traits.IsToolstacksOwn: false }
-            || !ClaimsDiffer(plan.Scenario) || ClaimsDiffer(WithoutHostsMap(plan.Scenario)))
+            || !ClaimsDiffer(plan.Scenario))
             return null;
+        // Of a guest that starts with little, Linux leaves out what is far beyond that: the RAM in the log tells how much there was.
+        Scenario without = WithoutHostsMap(plan.Scenario);
+        Scenario whole = without with { Guest = without.Guest with { MemoryKiB = without.Guest.MaxmemKiB } };
+        bool isWhole = ClaimsDiffer(without);
+        if (isWhole && (whole.Guest.MemoryKiB == without.Guest.MemoryKiB || ClaimsDiffer(whole)))
+            return null;
+        string more = isWhole && Boot.Of(without).Forecast is { } small && BalloonRoom.StartThatReachesAll(small) is { } mib
+            ? $" By the forecast it started with {mib} MiB or more: with {without.Guest.MemoryKiB >> 10} MiB Linux takes less of maxmem into its map." : "";
         LogFact<FailedClaim> first = observed.Facts.FailedClaims.First(static claim => BarFindings.IsOfMap(claim.Value.Obstacle ?? ""));
         return $"Line {first.Line}: {first.Value.Obstacle} {Verifier.Range(first.Value.ObstacleRange)} is what a guest without the host's map has "
-            + $"there: e820_host was not in force in this boot, and the device's windows lie in the guest's RAM. What to change: put it in force, in "
+            + $"there: e820_host was not in force in this boot, and the device's windows lie in the guest's RAM.{more} What to change: put it in force, in "
             + $"xl's configuration by e820_host=1 (a pci= entry does it, too), in libvirt's by "
             + $"<features><xen><e820_host state='on'/></xen></features>.";
 
