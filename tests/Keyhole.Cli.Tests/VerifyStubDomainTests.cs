@@ -63,6 +63,32 @@ public sealed class VerifyStubDomainTests
         Assert.AreEqual(key.Length == 0, run.Output.Contains("Its size is taken from the log: 144 MiB", StringComparison.Ordinal), run.Output);
     }
 
+    /// <summary>136 MiB, of which the video card has 8.</summary>
+    [TestMethod]
+    public void A_size_that_the_configuration_contradicts_is_a_difference()
+    {
+        CommandRun run = Verify(Log, Guest + "stubdomain_memory=160\n");
+        string text = run.Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.AreEqual(1, run.Status, run.Output);
+        Assert.Contains("By its log it had 136 MiB. With stubdomain_memory=160 libxl gives it 168 MiB, 8 MiB of them for the video card", text);
+        Assert.DoesNotContain("where nobody says otherwise", text);
+    }
+
+    /// <summary>The stubdomain of qemu-xen-traditional has no Linux, and the guest's own map is not what is compared.</summary>
+    [TestMethod]
+    [DataRow("-xen-stubdom")]
+    [DataRow("-generic")]
+    public void A_Linux_stubdomains_log_is_compared_also_where_the_guest_is_not_modelled(string release)
+    {
+        string guest = Guest.Replace("device_model_version=\"qemu-xen\"\n", "", StringComparison.Ordinal);
+        CommandRun run = Verify(Log.Replace("-xen-stubdom", release, StringComparison.Ordinal), guest);
+
+        Assert.AreEqual(0, run.Status, run.Output + run.Errors);
+        Assert.Contains("what it ran with had device_model_version=\"qemu-xen\"", run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
+        Assert.AreEqual(2, Verify("[    0.000000] Linux version 6.6.77 (a@b)\n[    0.0] BIOS-e820: [mem 0x0-0x9fbff] usable\n", guest).Status);
+    }
+
     [TestMethod]
     public void A_log_of_a_PV_guest_is_no_stubdomains_where_the_HVM_guest_has_none()
     {

@@ -192,14 +192,18 @@ internal static class VerifyVerb
                 return null;
             }
 
-            if (plan.Firmware is null && plan.Verdict is null && !plan.IsMapKnown)
+            ImmutableArray<ObservedBoot> boots = FirmwareVerifier.BootsIn(log);
+            // The domain of a guest's QEMU has a map of its own, which hangs on nothing of the guest's.
+            bool isKnown = plan.Firmware is not null || plan.Verdict is not null || plan.IsMapKnown;
+            if (!isKnown)
+                boots = [.. boots.Where(boot => StubDomain.IsShownBy(boot, plan.Guest))];
+            if (!isKnown && boots.IsEmpty)
             {
                 Problem? why = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.MapNotKnown);
                 return InputError.NotSupported("the guest", null, $"{why?.Message ?? "its map is not known"}", why?.Remedy?.Worded(OptionWords.Of)
                     ?? "ask 'keyhole plan' what is missing");
             }
 
-            ImmutableArray<ObservedBoot> boots = FirmwareVerifier.BootsIn(log);
             if (boots.IsEmpty)
                 boots = FirmwareVerifier.MadeIn(log);
             BootCount = boots.Length;

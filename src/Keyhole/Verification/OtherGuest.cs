@@ -154,6 +154,9 @@ internal static class OtherGuest
 
     private static Phrase Tell(GuestSpec guest, GuestSpec told, string kernel)
     {
+        // No configuration of its own tells how large it is.
+        if (told.IsStubDomain)
+            return $"All of the memory setup in the log agrees with a stubdomain of {ByteSize.ToText(guest.MemoryKiB << 10)}{kernel}.";
         string size = guest.MemoryKiB == told.MemoryKiB && guest.MaxmemKiB == told.MaxmemKiB ? ""
             : $"memory={guest.MemoryKiB >> 10}" + (guest.MaxmemKiB == guest.MemoryKiB ? "" : $", maxmem={guest.MaxmemKiB >> 10}");
         string map = guest.UsesHostMap == told.UsesHostMap ? ""

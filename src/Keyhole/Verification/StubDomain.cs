@@ -49,13 +49,27 @@ public static class StubDomain
         if (!plan.Guest.Hvm.HasStubDomain)
             explanations.Add($"The guest that was told has no stubdomain (device_model_stubdomain_override=1): the log is another guest's, or the "
                 + $"configuration is not what it ran with.");
+        if (HvmStubDomain.TakesTraditional(plan.Guest.Hvm, plan.Scenario.Host.Traits.XenVersion ?? HvmGuest.UsualXen))
+            explanations.Add($"By the configuration that was told its QEMU would be qemu-xen-traditional, whose stubdomain has no Linux: what it ran "
+                + $"with had device_model_version=\"qemu-xen\".");
         if (boot.Forecast is { } usual && !Verifier.AgreesAll(usual, observed)
             && observed.Map is { } map && OtherGuest.SizeKiBIn(map) is { } seenKiB
             && BootOf(plan.Scenario, observed, seenKiB) is { Forecast: { } seen } other && Verifier.AgreesAll(seen, observed))
         {
-            boot = other;
-            explanations.Add($"Its size is taken from the log: {ByteSize.ToText(seenKiB << 10)}. libxl gives it {ByteSize.ToText(usualKiB << 10)} "
-                + $"where nobody says otherwise (stubdomain_memory=, and what the video card has).");
+            // What the configuration says is not corrected by the log, but contradicted.
+            string seenText = ByteSize.ToText(seenKiB << 10), libxls = ByteSize.ToText(usualKiB << 10);
+            if (plan.Guest.Hvm.StubDomainMiB is { } told)
+            {
+                explanations.Add($"By its log it had {seenText}. With stubdomain_memory={told} libxl gives it {libxls}, "
+                    + $"{ByteSize.ToText(plan.Guest.Hvm.VideoKiB << 10)} of them for the video card: the log is of another configuration, or its "
+                    + $"toolstack reckons otherwise.");
+            }
+            else
+            {
+                boot = other;
+                explanations.Add($"Its size is taken from the log: {seenText}. libxl gives it {libxls} where nobody says otherwise (stubdomain_memory=, "
+                    + $"and what the video card has).");
+            }
         }
 
         BootVerification verification = Verifier.Compare(boot.Forecast!, observed, boot.Plan);

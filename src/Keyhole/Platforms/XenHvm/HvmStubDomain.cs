@@ -21,10 +21,14 @@ internal static class HvmStubDomain
 
     /// <summary>Why such a guest cannot be forecast; null where it can.</summary>
     public static string? NotModelled(HvmSettings settings, XenVersion xen) =>
-        settings is { HasStubDomain: true, NamesDeviceModel: false } && xen.IsUpTo(4, 20)
+        TakesTraditional(settings, xen)
             ? "its stubdomain runs qemu-xen-traditional, which is not modelled (up to Xen 4.20 xl takes it unless "
                 + "device_model_version=\"qemu-xen\" is set)"
             : null;
+
+    /// <summary>Whether xl takes qemu-xen-traditional because nothing names another, whose stubdomain is a mini-os.</summary>
+    public static bool TakesTraditional(HvmSettings settings, XenVersion xen) =>
+        settings is { HasStubDomain: true, NamesDeviceModel: false } && xen.IsUpTo(4, 20);
 
     /// <summary>Whether libxl leaves it to hvmloader to move RAM; null where that depends on Xen's patch level, which is not known.</summary>
     public static bool? MovesRam(HvmSettings settings, XenVersion xen) => settings.LeavesRamToHvmloader ?? (settings.HasStubDomain, xen) switch
