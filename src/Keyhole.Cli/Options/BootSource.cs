@@ -261,7 +261,9 @@ internal sealed class BootSource
         if (hints is { Kernel: null, KernelRemark: null } && host is { Log: { } boots, LogMap: { } taken })
             hints = WithKernelOf(hints, boots, taken, host.Host.Traits.LinuxRelease is not null, isPvh);
         if (log is { IsBuildShown: false } && !isPvh && parsed.GetValue(_nrPages) is null)
-            console.Remark("the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
+            console.Remark(log.IsCounted
+                ? "the log does not show where Xen lays dom0 out: it is taken to have a Linux of the size of 6.1"
+                : "the log does not show how Xen builds dom0: it is taken to have the pages of dom0_mem= and a Linux of the size of 6.1");
         if (log is { IsMaxReckoned: true } && maxBytes is null)
             console.Remark(
                 "dom0_mem=max: on Xen's command line is relative to what Xen has left of the machine's memory; it is reckoned from all of it, a "

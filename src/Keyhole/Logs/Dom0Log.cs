@@ -23,6 +23,12 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// <c>dom0_mem=</c>.</summary>
     public bool IsBuildShown { get; init; } = true;
 
+    /// <summary>Whether the pages are counted from what Xen says that it allocates, where the rest of the build is not in the log.</summary>
+    public bool IsCounted { get; init; }
+
+    /// <summary>Whether the pages are those that dom0 got, whatever its options say.</summary>
+    internal bool IsCountShown => IsBuildShown || IsCounted;
+
     /// <summary>The line that tells that dom0 is a PVH one, whose map Xen makes itself; null where nothing does.</summary>
     public LogFact<string>? Pvh { get; init; }
 
@@ -60,7 +66,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     public Dom0Log On(Host host)
     {
         ArgumentNullException.ThrowIfNull(host);
-        if (IsBuildShown)
+        if (IsCountShown)
             return this;
         ulong ram = SortedMap.BytesIn(ByteRange.FromBounds(0, ulong.MaxValue), SortedMap.Of(host.Entries.AsSpan()).AsSpan(),
             static entry => entry.IsRam) >> Frames.Shift;
@@ -81,7 +87,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
     /// the command line has none: a limit may be part of it, and the log does not show which.
     /// </summary>
     public bool HasBuiltInLimit(ulong ramPages, XenVersion? xen) =>
-        HasNoMemoryOption && IsBuildShown && !Is32Bit && PageCount is { } pages && ramPages != 0 && pages < ramPages / 2
+        HasNoMemoryOption && IsCountShown && !Is32Bit && PageCount is { } pages && ramPages != 0 && pages < ramPages / 2
             && xen?.IsUpTo(4, 11) != true;
 
     /// <summary>Whether <c>dom0_mem=</c> asks for more than what Xen surely has left: how much dom0 gets is then not known.</summary>
@@ -126,6 +132,9 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         Dom0MemOption memory = default;
         ulong ramPages = 0;
         ulong initialChunk = 0;
+        ulong? otherPages = null;
+        ulong? initrdPages = null;
+        bool isRamdiskTold = false;
         ulong initrdBytes = 0;
         bool is32Bit = false;
         bool hasCommandLine = false;
@@ -139,7 +148,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
                 continue;
             ReadOnlySpan<char> text = line.Text.AsSpan().Trim();
             // The page count comes last but for two: what comes before it and stands here again is another boot's.
-            if (pages is not null && IsBeforePageCount(text))
+            if ((pages is not null && IsBeforePageCount(text)) || (initialChunk != 0 && IsBeforeAllocation(text)))
                 break;
             if (TryValue(text, "Command line:", out ReadOnlySpan<char> rest) || TryValue(text, "Built-in command line:", out rest))
             {
@@ -167,9 +176,16 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
             else if (TryValue(text, "System RAM:", out rest))
                 ramPages = RamPages(rest);
             else if (TryRange(text, "Dom0 alloc.:", out ByteRange range))
+            {
                 initialChunk = range.SizeBytes;
+                otherPages = PagesToCome($"{text}{line.Wrapped}");
+            }
             else if (TryRange(text, "Init. ramdisk:", out range))
             {
+                // The first one is the machine's, or there is none: its pages are dom0's own from then on.
+                if (initialChunk != 0 && !isRamdiskTold && range.End <= LargestBytes)
+                    initrdPages = Pfn.AtOrAbove(range.SizeBytes).Value;
+                isRamdiskTold = true;
                 // The machine's addresses first. Kernels that want the ramdisk mapped get it in their own addresses, too.
                 initrdBytes = initrdBytes == 0 ? range.SizeBytes : initrdBytes;
                 if (found && !layout.Kernel.IsEmpty)
@@ -193,6 +209,9 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         }
 
         bool isBuildShown = pages is not null;
+        bool isCounted = !isBuildShown && pvh is null && otherPages is not null && initrdPages is not null;
+        if (isCounted)
+            pages = (initialChunk >> Frames.Shift) + otherPages + initrdPages;
         // Without the lines of the build: the pages of dom0_mem=, where it says a size.
         pages ??= memory.PageCountOf(ramPages);
         bool mayBeTold = pages is not null || pvh is not null || memory.MayTellPages;
@@ -217,6 +236,7 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         {
             Is32Bit = is32Bit,
             IsBuildShown = isBuildShown,
+            IsCounted = isCounted,
             Option = memory,
             Pvh = pvh,
             IsMaxUnknown = !hasCommandLine,
@@ -287,6 +307,18 @@ public sealed record Dom0Log(ulong? PageCount, ulong? MaxPages, GuestLayout Layo
         text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Built-in command line:", StringComparison.Ordinal)
             || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal)
         || text.StartsWith("Loaded kernel:", StringComparison.Ordinal) || text.StartsWith("Phys-Mach map:", StringComparison.Ordinal);
+
+    private static bool IsBeforeAllocation(ReadOnlySpan<char> text) =>
+        text.StartsWith("Command line:", StringComparison.Ordinal) || text.StartsWith("Dom0 alloc.:", StringComparison.Ordinal);
+
+    /// <summary><c>(32890764 pages to be allocated)</c> behind the range: what dom0 gets beside the chunk and its ramdisk; null where it is not
+    /// said.</summary>
+    private static ulong? PagesToCome(string text)
+    {
+        int open = text.IndexOf('(', StringComparison.Ordinal);
+        Reading.TextCursor cursor = new(open < 0 ? "" : text.AsSpan(open + 1));
+        return cursor.TryDecimal(out uint pages) && cursor.TryText(" pages") ? pages : null;
+    }
 
     /// <summary>Empty for what lies at an address of its own, outside of the kernel's map of its memory.</summary>
     private static ByteRange Physical(ByteRange range)

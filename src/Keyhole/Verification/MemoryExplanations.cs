@@ -64,7 +64,7 @@ internal static class MemoryExplanations
 
     /// <summary>Whether nothing told Xen how much dom0 is to have.</summary>
     private static bool HasAllThatXenHas(BootForecast forecast, Plan? plan, Dom0Log? builder) =>
-        forecast.Request is { IsDom0: true, MaxPages: null } && builder is { HasNoMemoryOption: true, IsBuildShown: true }
+        forecast.Request is { IsDom0: true, MaxPages: null } && builder is { HasNoMemoryOption: true, IsCountShown: true }
             && !builder.HasBuiltInLimit(Sum(forecast.Request.Map, E820Type.Ram) >> Frames.Shift, plan?.Host.Traits.XenVersion);
 
     private static IEnumerable<string> Released(BootForecast forecast, Plan? plan)

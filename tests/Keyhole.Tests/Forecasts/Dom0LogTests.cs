@@ -121,6 +121,33 @@ public sealed class Dom0LogTests
         Assert.AreEqual(ByteRange.FromSize(0xa61_9000, 0x20_2000), layout.P2mList);
     }
 
+    /// <summary>Posts end there, and the sum is to the page what the list of the whole log has.</summary>
+    [TestMethod]
+    [DataRow("", 1024UL)]
+    [DataRow("dom0_mem=2G,max:2G", 1024UL)]
+    [DataRow("dom0_mem=60G", 1024UL)]
+    public void Where_the_log_ends_behind_what_Xen_allocates_that_tells_dom0s_pages(string option, ulong mib)
+    {
+        string cut = Builder[..Builder.IndexOf("(XEN)  Loaded", System.StringComparison.Ordinal)];
+        Dom0Log log = Of($"(XEN) Command line: placeholder {option}\n{cut}");
+
+        Assert.AreEqual(mib << 8, log.PageCount);
+        Assert.AreEqual(Of(Builder).PageCount, log.PageCount);
+        Assert.IsFalse(log.IsBuildShown);
+        Assert.AreEqual(log, log.On(new() { Entries = [E820.E820Entry.FromSize(0, 8UL << 30, E820.E820Type.Ram)] }));
+        Assert.AreEqual(log.PageCount, Of($"(XEN) Command line: placeholder {option}\n{cut}(XEN)  Init. ramdisk: 0000000000000000->0000000000000000\n")
+            .PageCount);
+    }
+
+    /// <summary>Without the machine's address of the ramdisk nobody knows how many pages it has.</summary>
+    [TestMethod]
+    [DataRow("(XEN)  Dom0 alloc.:   0000000228000000->0000000230000000 (219623 pages to be allocated)")]
+    [DataRow("(XEN)  Dom0 alloc.:   0000000228000000->0000000230000000 (219623 pages to be allocated)\n"
+        + "(XEN)  Init. ramdisk: ffffffff84a00000->ffffffff86000000\n(XEN)  Init. ramdisk: 0000000000000000->0000000000000000")]
+    [DataRow("(XEN)  Dom0 alloc.:   0000000228000000->0000000230000000\n(XEN)  Init. ramdisk: 000000023d7e7000->000000023fdff750")]
+    public void A_part_of_what_Xen_allocates_tells_no_pages(string lines) =>
+        Assert.IsNull(Of($"(XEN) Command line: placeholder\n{lines}\n")?.PageCount);
+
     [TestMethod]
     public void A_log_saved_from_a_web_page_reads_the_same() =>
         Assert.AreEqual(Of(Builder), Of(Builder.Replace(">", "&gt;", System.StringComparison.Ordinal)));
