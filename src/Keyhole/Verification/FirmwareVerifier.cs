@@ -72,6 +72,10 @@ public static class FirmwareVerifier
         ArgumentNullException.ThrowIfNull(scenario);
         ArgumentNullException.ThrowIfNull(observed);
         ArgumentNullException.ThrowIfNull(scan);
+        // Of a guest of Xen its log names the Xen that it ran under.
+        if (scenario.Guest.Type is GuestType.Hvm or GuestType.Pvh && scenario.Host.Traits.XenVersion is null
+            && NamedXen.In(scan, observed) is { } xen)
+            scenario = scenario with { Host = scenario.Host with { Traits = scenario.Host.Traits with { XenVersion = xen.Value } } };
         return Planner.PlatformOf(scenario).Traits.TakesSurroundings && scenario.Qemu.Firmware is null
             && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { Release: { } release }
             ? scenario with { Qemu = scenario.Qemu with { Firmware = release } }
@@ -105,6 +109,8 @@ public static class FirmwareVerifier
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
                 : WhatElseAgrees(plan, observed, scan));
+        if (!verification.Agrees && OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is null)
+            explanations.AddRange(OtherHvmGuest.Of(plan, observed, scan, verification.Findings));
         if (observed is { Release: { } unknown, Kernel: null })
             explanations.Insert(0, $"The log is of Linux {unknown.Value} (line {unknown.Line}), which is none of those that are known (3.2 to 7.3): "
                 + $"where the kernel matters it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}.");
@@ -217,28 +223,14 @@ public static class FirmwareVerifier
         }
 
         ImmutableArray<ByteRange> notKnown = plan.NotKnownRanges;
-        LogMap? map = scan.Maps.FirstOrDefault(map =>
-            map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine
-                && map.Domain == observed.Domain && !map.Entries.IsEmpty);
-        bool isFirmwares = map is null;
-        map ??= FirmwaresOwn(observed, scan.Pci);
         // Linux prints what it was given once it is sorted; in a PVH domain it adds what a PC has below 1 MiB.
         ImmutableArray<E820Entry> forecast = plan.Firmware is null ? PvhLinuxView.Of(plan.Map) : SortedMap.Of(plan.Map.AsSpan());
-        if (map is null)
+        if (WithMap(observed, scan) is not { Map: { } map } withMap)
         {
             notCompared.Add("the map");
         }
         else
         {
-            bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty;
-            ObservedBoot withMap = observed with
-            {
-                Map = map,
-                MapMayBeginLate = isFirmwares ? !map.IsTitled : observed.Release is not { } release || release.Line > map.Line
-                    || scan.Pci.LeavesOut(map.IsTitled ? map.Line - LinesBeside : observed.FirstLine - 1, map.Line),
-                MapMayEndEarly = isFirmwares ? map.OpenLine is not null : map.Error is not null || !goesOn
-                    || scan.Pci.LeavesOut(map.EntryLines[^1], map.EntryLines[^1] + LinesBeside),
-            };
             ImmutableArray<UnsettledRange> unsettled = plan.Firmware?.Unsettled ?? plan.Unsettled;
             foreach (UnsettledRange part in unsettled)
                 notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
@@ -271,6 +263,27 @@ public static class FirmwareVerifier
 
         undecided.Add(new(GapWhat, null, GapText(gap.Value), gap.Line, Agrees: false));
         notCompared.Add($"{GapWhat}: lines of the host's map are lost");
+    }
+
+    /// <summary>The boot with the map that its system was given, and whether lines of that may be missing; null where the log has none.</summary>
+    internal static ObservedBoot? WithMap(ObservedBoot observed, LogScan scan)
+    {
+        LogMap? map = scan.Maps.FirstOrDefault(map =>
+            map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine
+                && map.Domain == observed.Domain && !map.Entries.IsEmpty);
+        bool isFirmwares = map is null;
+        map ??= FirmwaresOwn(observed, scan.Pci);
+        if (map is null)
+            return null;
+        bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty;
+        return observed with
+        {
+            Map = map,
+            MapMayBeginLate = isFirmwares ? !map.IsTitled : observed.Release is not { } release || release.Line > map.Line
+                || scan.Pci.LeavesOut(map.IsTitled ? map.Line - LinesBeside : observed.FirstLine - 1, map.Line),
+            MapMayEndEarly = isFirmwares ? map.OpenLine is not null : map.Error is not null || !goesOn
+                || scan.Pci.LeavesOut(map.EntryLines[^1], map.EntryLines[^1] + LinesBeside),
+        };
     }
 
     /// <summary>The map that the guest's firmware printed, the last one up to the boot's end; of SeaBIOS' and hvmloader's the former, which the

@@ -50,13 +50,13 @@ internal static class MapComparison
             {
                 // The same entries in another order, or one twice: each alone, so that the walk goes on.
                 if (o < right.Length)
-                    AddSurplus(right[o++], findings);
+                    AddSurplus(right[o++], left, findings);
                 else
                     findings.Add(Missing(left[f++], right, o, lastLine));
                 continue;
             }
 
-            Pair(left[forecastFrom..f], right, (observedFrom, o), lastLine, findings);
+            Pair(left[forecastFrom..f], right, (observedFrom, o), lastLine, left, findings);
         }
 
         return findings.ToImmutable();
@@ -81,7 +81,7 @@ internal static class MapComparison
 
     /// <summary>Entries between two that agree: as many on both sides go together in order, else those that overlap or share a bound.</summary>
     private static void Pair(ImmutableArray<Part> forecast, ImmutableArray<Part> observed, (int From, int To) span, int lastLine,
-        ImmutableArray<Finding>.Builder findings)
+        ImmutableArray<Part> whole, ImmutableArray<Finding>.Builder findings)
     {
         bool inOrder = forecast.Length == span.To - span.From;
         int f = 0;
@@ -93,7 +93,7 @@ internal static class MapComparison
             else if (o == span.To || (f < forecast.Length && forecast[f].Entry.Address < observed[o].Entry.Address))
                 findings.Add(Missing(forecast[f++], observed, o, lastLine));
             else
-                AddSurplus(observed[o++], findings);
+                AddSurplus(observed[o++], whole, findings);
         }
     }
 
@@ -104,11 +104,20 @@ internal static class MapComparison
             findings.Add(new(What, Text(forecast.Entry), Text(observed.Whole), observed.Line, agrees));
     }
 
-    private static void AddSurplus(Part observed, ImmutableArray<Finding>.Builder findings)
+    private static void AddSurplus(Part observed, ImmutableArray<Part> forecast, ImmutableArray<Finding>.Builder findings)
     {
-        Finding surplus = Surplus(observed.Whole, observed.Line);
-        // The log has the line once, however many parts of it are known.
-        if (!observed.IsCut || !findings.Contains(surplus))
+        if (!observed.IsCut)
+        {
+            findings.Add(Surplus(observed.Whole, observed.Line));
+            return;
+        }
+
+        // Of a line of which another part is the same the forecast's entry is named: it is shorter. The log has the line once, however many parts of
+        // it are known.
+        Part alike = forecast.FirstOrDefault(part => part.Whole.Type == observed.Whole.Type && part.Entry.Range.Overlaps(observed.Whole.Range));
+        Finding surplus = alike.Whole.Size == 0 ? Surplus(observed.Whole, observed.Line)
+            : new(What, Text(alike.Whole), Text(observed.Whole), observed.Line, Agrees: false);
+        if (!findings.Any(finding => finding.Line == surplus.Line && finding.Observed == surplus.Observed))
             findings.Add(surplus);
     }
 
