@@ -7,6 +7,10 @@ using System.Linq;
 using System.Text.Json;
 using System.Threading.Tasks;
 using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Pci;
+using Keyhole.Platforms;
+using Keyhole.Platforms.Qemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.RealQemu.Tests;
@@ -50,6 +54,37 @@ public sealed class RealQemuTests
         string[] wrong = [.. DevicePropertyTable.Ask(release.ToString(), DevicePropertyTable.Drivers).SelectMany(model => model.Value
             .Where(property => QemuDeviceProperties.Has(model.Key, release, property) != true).Select(property => $"{model.Key}.{property}"))];
         Assert.IsEmpty(wrong, string.Join('\n', wrong));
+    }
+
+    [TestMethod]
+    public void What_the_forecast_has_refused_or_taken_the_machine_s_QEMU_refuses_or_takes()
+    {
+        List<string> wrong = InPairs(RefusedGuests.All, static guest => guest.Arguments, static guest =>
+        {
+            string? said = RefusedGuests.Ask(guest.Arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+            bool isRight = guest.Words is { } words ? said?.Contains(words, StringComparison.Ordinal) == true : said is null;
+            return isRight ? [] : [$"said: {said ?? "nothing, it starts"}"];
+        });
+        Assert.IsEmpty(wrong, string.Join('\n', wrong));
+    }
+
+    [TestMethod]
+    public void The_machine_s_QEMU_takes_the_guest_that_is_usual_for_two_devices_of_the_host()
+    {
+        var scenario = new Scenario
+        {
+            Host = Host.Unknown,
+            Guest = new()
+            {
+                Type = GuestType.Kvm,
+                MemoryKiB = 1 << 20,
+                MaxmemKiB = 1 << 20,
+                Pci = [new(PciAddress.Create(0x81, 0, 0)), new(PciAddress.Create(0x82, 0, 0))],
+            },
+        };
+        string[] devices = [.. RefusedGuests.Arguments(QemuUsualGuest.Of(scenario).Machine.Devices)];
+        Assert.HasCount(8, devices);
+        Assert.IsNull(RefusedGuests.Ask(["-M", "q35", "-m", "1G", .. devices]));
     }
 
     private static bool IsQuick(QemuConfig config) => config.ToMachine() is { Cpu.PhysBits: <= 42, MemoryBytes: <= 64UL << 30 };

@@ -139,6 +139,10 @@ public sealed class QemuConfig
         {
             switch (change.Setting)
             {
+                case QemuSetting.Chassis or QemuSetting.FirstFunction:
+                    json["devices"] = new JsonArray([.. change.ApplyTo(ToMachine()).Devices.Select(static device => (JsonNode)string.Join(',',
+                        [device.Driver, .. device.Properties.Select(static property => $"{property.Name}={property.Value}")]))]);
+                    break;
                 case QemuSetting.OvmfWindow:
                     (json["fw_cfg"] ??= new JsonObject())[QemuChange.WindowName] = $"{change.Number}";
                     break;

@@ -84,8 +84,8 @@ internal static class QemuDeviceValues
         }
 
         Add(ValueType.Size, "membar hostmem vgamem io-reserve mem-reserve pref32-reserve pref64-reserve");
-        Add(ValueType.UInt8, "bus_nr");
-        Add(ValueType.UInt16, "msix_qsize num-queues host_mtu sriov_vq_flexible sriov_vi_flexible");
+        Add(ValueType.UInt8, "bus_nr chassis chassis_nr port");
+        Add(ValueType.UInt16, "slot msix_qsize num-queues host_mtu sriov_vq_flexible sriov_vi_flexible");
         Add(ValueType.UInt32, "vgamem_mb ram_size vram_size ram_size_mb vram_size_mb vram64_size_mb cmb_size_mb max_ioqpairs romsize vectors "
             + "num_queues bus-reserve sriov_max_vq_per_vf sriov_max_vi_per_vf");
         Add(ValueType.Int32, "rombar");

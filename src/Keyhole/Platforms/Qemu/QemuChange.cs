@@ -13,6 +13,9 @@ namespace Keyhole.Platforms.Qemu;
 /// first.</summary>
 internal enum QemuSetting
 {
+    /// <summary>A chassis of its own for each port and bridge that QEMU refuses for want of one.</summary>
+    Chassis,
+
     /// <summary>The lowest function of each slot that has no function 0, moved there.</summary>
     FirstFunction,
 
@@ -52,8 +55,8 @@ internal enum QemuSetting
 
 /// <summary>One change of a guest's settings.</summary>
 /// <param name="Number">The value, in the setting's unit; 0 where it is no number.</param>
-/// <param name="Text">A property and its value for <see cref="QemuSetting.Ports"/>, the name of a firmware or of a machine type, what is moved for
-/// <see cref="QemuSetting.FirstFunction"/>; else empty.</param>
+/// <param name="Text">A property and its value for <see cref="QemuSetting.Ports"/>, the name of a firmware or of a machine type, what is numbered or
+/// moved for <see cref="QemuSetting.Chassis"/> and <see cref="QemuSetting.FirstFunction"/>; else empty.</param>
 internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, string Text)
 {
     /// <summary>The name under which OVMF looks for the size of its window.</summary>
@@ -62,7 +65,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
     /// <summary>How much a change costs whoever makes it: sums of these are compared.</summary>
     internal int Weight => Setting switch
     {
-        QemuSetting.FirstFunction or QemuSetting.OvmfWindow => 1,
+        QemuSetting.Chassis or QemuSetting.FirstFunction or QemuSetting.OvmfWindow => 1,
         QemuSetting.PhysBits or QemuSetting.GiBPages => 2,
         QemuSetting.Ports or QemuSetting.MaxRamBelow4GiB or QemuSetting.Hole64 => 3,
         QemuSetting.MemorySlots => Number > 0 ? 3 : 9,
@@ -75,7 +78,7 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
     /// <summary>As users write it.</summary>
     public string Name => Setting switch
     {
-        QemuSetting.FirstFunction => Text,
+        QemuSetting.Chassis or QemuSetting.FirstFunction => Text,
         QemuSetting.OvmfWindow => string.Create(CultureInfo.InvariantCulture, $"X-PciMmio64Mb={Number}"),
         QemuSetting.PhysBits => string.Create(CultureInfo.InvariantCulture, $"phys-bits={Number}"),
         QemuSetting.GiBPages => "pdpe1gb=on",
@@ -110,6 +113,8 @@ internal readonly record struct QemuChange(QemuSetting Setting, ulong Number, st
         QemuChange change = this;
         switch (Setting)
         {
+            case QemuSetting.Chassis:
+                return PortNumbers.Mended(machine) ?? machine;
             case QemuSetting.FirstFunction:
                 return UnseenSlot.Mended(machine) ?? machine;
             case QemuSetting.OvmfWindow:

@@ -26,9 +26,8 @@ internal static partial class QemuCures
 
     private sealed partial class Search
     {
-        private void CollectFamilies(QemuForecast asItIs)
+        private void CollectFamilies(QemuMachine machine, QemuForecast asItIs)
         {
-            QemuMachine machine = _request.Machine;
             if (machine.Refusal is { IsOfType: true })
             {
                 // Whatever else is set.

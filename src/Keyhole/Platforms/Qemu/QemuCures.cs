@@ -67,6 +67,9 @@ internal static partial class QemuCures
         private bool _isStartOnly;
         private bool _isPlugRefused;
 
+        /// <summary>Without which QEMU does not plug the devices together, whatever else is set.</summary>
+        private ImmutableArray<QemuChange> _first = [];
+
         public QemuCure Result() => new([.. _trials], _best) { IsStartOnly = _isStartOnly, IsPlugRefused = _isPlugRefused };
 
         public bool TryRun()
@@ -84,10 +87,21 @@ internal static partial class QemuCures
             // QEMU refuses the layout before it plugs devices in: what makes it start is found without their BARs.
             if (forecast is { Outcome: GuestOutcome.Refused, Memory: null } && TryWithoutHostBars(out QemuMachine without))
                 (_request, _isStartOnly) = (_request with { Machine = without }, true);
+            QemuMachine machine = _request.Machine;
+            if (PortNumbers.Mended(machine) is { } numbered)
+            {
+                _first = [new(QemuSetting.Chassis, 0, PortNumbers.CureName(machine, numbered))];
+                if (Try([]) is not { } trial || !QemuForecaster.TryForecast(numbered, out forecast, out _))
+                    return true;
+                _trials.Add(trial);
+                _best = trial.IsCure ? trial : null;
+                machine = numbered;
+            }
+
             // How the devices are plugged together QEMU refuses whatever is set.
-            if (!TryReckonNeeds())
+            if (_best is not null || !TryReckonNeeds(machine))
                 return true;
-            CollectFamilies(forecast);
+            CollectFamilies(machine, forecast);
             foreach (ImmutableArray<QemuChange> family in _families)
                 TryAlone(family);
             // Two light changes cost less than another firmware or board.
@@ -134,9 +148,9 @@ internal static partial class QemuCures
         }
 
         /// <summary>What the BARs of 64 and of 32 bits take. False where QEMU does not plug the devices together.</summary>
-        private bool TryReckonNeeds()
+        private bool TryReckonNeeds(QemuMachine machine)
         {
-            QemuTopology topology = QemuTopology.Build(_request.Machine, out PciTree? tree);
+            QemuTopology topology = QemuTopology.Build(machine, out PciTree? tree);
             _isPlugRefused = topology.Refusal is not null;
             if (_isPlugRefused || tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered))
                 return false;
@@ -177,7 +191,7 @@ internal static partial class QemuCures
             : (trial.Outcome == GuestOutcome.Boots) != (other.Outcome == GuestOutcome.Boots) ? trial.Outcome == GuestOutcome.Boots
             : trial.Unplaced != other.Unplaced ? trial.Unplaced < other.Unplaced
             // Of widths that all do not help the largest says most.
-            : trial.Changes[0].Setting == QemuSetting.PhysBits && trial.Changes[0].Number > other.Changes[0].Number;
+            : trial.Changes[^1].Setting == QemuSetting.PhysBits && trial.Changes[^1].Number > other.Changes[^1].Number;
 
         private static int WeightOf(QemuTrial trial) => WeightOf(trial.Changes);
 
@@ -267,6 +281,7 @@ internal static partial class QemuCures
         {
             if (++_forecasts > MaxForecasts)
                 return null;
+            changes = [.. _first, .. changes];
             QemuMachine machine = _request.Machine;
             foreach (QemuChange change in changes)
             {

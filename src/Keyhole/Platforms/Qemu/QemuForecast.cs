@@ -23,7 +23,7 @@ internal sealed record QemuForecast
     /// <summary>In QEMU's or the firmware's own words; null where they say nothing. Of OVMF what a debug build of it says.</summary>
     public string? Message { get; init; }
 
-    /// <summary>Why the firmware does not get further where it says nothing; null where it does.</summary>
+    /// <summary>Why the firmware does not get further where it says nothing, or what stands behind QEMU's words; null where they say it.</summary>
     public string? Cause { get; init; }
 
     /// <summary>What to write in place of a value that QEMU refuses; null where it refuses none, or its words tell.</summary>
@@ -136,7 +136,7 @@ internal static class QemuForecaster
 
         if (topology.Refusal is { } words)
         {
-            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = words, Instead = topology.RefusalRemedy };
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = words, Cause = topology.RefusalCause, Instead = topology.RefusalRemedy };
             return true;
         }
 

@@ -24,7 +24,7 @@ internal sealed partial record QemuPaste
             {
                 switch (change.Setting)
                 {
-                    case QemuSetting.FirstFunction:
+                    case QemuSetting.Chassis or QemuSetting.FirstFunction:
                         break;
                     case QemuSetting.PhysBits or QemuSetting.GiBPages:
                         break;
@@ -62,8 +62,7 @@ internal sealed partial record QemuPaste
                 elements.Add(CommandLineElement(arguments));
             foreach (XElement element in elements)
                 Replace(NameOf(element), guest.Dialect == QemuDialect.Libvirt && KeptText(element.Name.LocalName) is not null);
-            if (changes.Any(static change => change.Setting == QemuSetting.FirstFunction))
-                AddMovedAddresses(elements);
+            AddMovedAddresses(elements);
             return string.Join('\n', elements.Select(static element => Indented(element)));
         }
 

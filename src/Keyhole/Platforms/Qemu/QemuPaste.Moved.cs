@@ -11,18 +11,23 @@ using Keyhole.Platforms.Qemu.Board;
 
 namespace Keyhole.Platforms.Qemu;
 
-/// <content>Devices at another place: the first function of a slot that had none.</content>
+/// <content>Devices at another place or with another number: the first function of a slot that had none, a port's chassis.</content>
 internal sealed partial record QemuPaste
 {
     private sealed partial class Writer
     {
         private const string PortOfProxmox = "ich9-pcie-port-";
 
-        /// <summary>The devices that stand elsewhere then: each as it is, and as it is to be.</summary>
+        /// <summary>The devices that a change concerns: each as it is, and as it is to be.</summary>
         private IEnumerable<(QemuDevice Device, QemuDevice Moved)> MovedDevices()
         {
-            if (UnseenSlot.Mended(request.Machine) is not { } mended)
-                yield break;
+            QemuMachine mended = request.Machine;
+            foreach (QemuChange change in changes)
+            {
+                if (change.Setting is QemuSetting.Chassis or QemuSetting.FirstFunction)
+                    mended = change.ApplyTo(mended);
+            }
+
             for (int i = 0; i < mended.Devices.Length; i++)
             {
                 if (!mended.Devices[i].Equals(request.Machine.Devices[i]))
@@ -42,7 +47,8 @@ internal sealed partial record QemuPaste
             foreach ((QemuDevice device, QemuDevice moved) in MovedDevices())
             {
                 words.Add($"-device {Shell(OptionOf(moved))}");
-                Replace($"the -device of {NameOf(device)}");
+                Replace(device["id"] is null && device["host"] is null ? $"the -device {InputError.OneLine(OptionOf(device), 200)}"
+                    : $"the -device of {NameOf(device)}");
             }
         }
 
@@ -51,8 +57,11 @@ internal sealed partial record QemuPaste
         {
             foreach ((QemuDevice device, QemuDevice moved) in MovedDevices())
             {
+                NoteChassis(device, moved);
+                if (moved["addr"] == device["addr"] || moved["addr"] is not { } place)
+                    continue;
                 string bus = moved["bus"] ?? "";
-                string slot = moved["addr"]!.Split('.')[0];
+                string slot = place.Split('.')[0];
                 if (!int.TryParse(bus.AsSpan(bus.LastIndexOf('.') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
                     continue;
                 elements.Add(new XElement("address", new XAttribute("type", "pci"), new XAttribute("domain", "0x0000"),
@@ -60,6 +69,16 @@ internal sealed partial record QemuPaste
                     new XAttribute("function", "0x0"), new XAttribute("multifunction", "on")));
                 Replace($"the <address> of {OwnerOf(device)}");
             }
+        }
+
+        private void NoteChassis(QemuDevice device, QemuDevice moved)
+        {
+            if (PortNumbers.TextOf(moved) is not { } text || text == PortNumbers.TextOf(device))
+                return;
+            _notes.Add(guest.Dialect == QemuDialect.Libvirt
+                ? $"write {text.Replace("chassis_nr", "chassisNr", StringComparison.Ordinal).Replace("=", "='", StringComparison.Ordinal)}' into the "
+                    + $"<target> of {OwnerOf(device)}"
+                : $"{NameOf(device)} has to have {text}");
         }
 
         private static string OwnerOf(QemuDevice device)
@@ -87,9 +106,12 @@ internal sealed partial record QemuPaste
                     continue;
                 }
 
-                int at = kept.FindIndex(word => id.Length > 0 && QemuOptionSyntax.Find(QemuOptionSyntax.Split(word, "driver"), "id") == id);
+                int at = kept.FindLastIndex(word => id.Length > 0 ? QemuOptionSyntax.Find(QemuOptionSyntax.Split(word, "driver"), "id") == id
+                    : word == OptionOf(device));
                 if (at > 0)
                     kept[at] = OptionOf(moved);
+                else if (moved["addr"] == device["addr"])
+                    NoteChassis(device, moved);
                 else
                     _notes.Add($"{NameOf(device)} has to be at function 0 of its slot");
             }

@@ -26,14 +26,14 @@ internal sealed partial record QemuPaste
                 kept[ownCpu + 1] = CpuText(kept[ownCpu + 1]);
             else if (changes.Any(IsOfCpu) && CpuSetting() is { } setting)
                 lines.Add($"cpu: {setting}");
+            List<string> before = [.. kept];
+            AddMovedLines(lines, kept);
+            isInArguments |= !kept.SequenceEqual(before);
             foreach (QemuChange change in changes)
             {
                 switch (change.Setting)
                 {
-                    case QemuSetting.FirstFunction:
-                        List<string> before = [.. kept];
-                        AddMovedLines(lines, kept);
-                        isInArguments |= !kept.SequenceEqual(before);
+                    case QemuSetting.Chassis or QemuSetting.FirstFunction:
                         break;
                     case QemuSetting.PhysBits when !isInArguments && IsLimitedByGlobal:
                         arguments.AddRange(["-global",

@@ -134,12 +134,12 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
                 Replace("the -cpu", guest.Cpu.Text.Length > 0);
             }
 
+            AddMovedArguments(words);
             foreach (QemuChange change in changes)
             {
                 switch (change.Setting)
                 {
-                    case QemuSetting.FirstFunction:
-                        AddMovedArguments(words);
+                    case QemuSetting.Chassis or QemuSetting.FirstFunction:
                         break;
                     case QemuSetting.PhysBits or QemuSetting.GiBPages:
                         break;

@@ -337,7 +337,7 @@ internal sealed class QemuPlatform : IPlatform
         string? said = forecast.Message is { Length: > 0 } message ? $": {message}" : "";
         string cause = forecast.Cause is { } reason ? $": {reason}" : "";
         StartRefusal? refusal = forecast.Machine.Refusal;
-        string because = refusal is { Cause.Length: > 0 } ? $" ({refusal.Cause})" : "";
+        string because = refusal is { Cause.Length: > 0 } ? $" ({refusal.Cause})" : forecast.Cause is { } behind ? $" ({behind})" : "";
         string? what = forecast.Outcome switch
         {
             GuestOutcome.Boots or GuestOutcome.NotKnown or GuestOutcome.Halts => null,

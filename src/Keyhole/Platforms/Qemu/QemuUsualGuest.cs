@@ -103,10 +103,12 @@ internal static class QemuUsualGuest
         {
             int number = 1 + devices.Count(static device => device.Driver == "pcie-root-port");
             string port = string.Create(CultureInfo.InvariantCulture, $"port{number}");
+            // More ports than there are numbers have no place on the bus either.
+            int chassis = PortNumbers.FreeChassis(devices, 101) ?? PortNumbers.FreeChassis(devices, 1) ?? 1;
             while (devices.Any(device => device["id"] == port))
                 port += "b";
             devices.Add(new("pcie-root-port",
-                [new("id", port), new("bus", QemuTopology.BoardsBus), new("chassis", (100 + number).ToString(CultureInfo.InvariantCulture))]));
+                [new("id", port), new("bus", QemuTopology.BoardsBus), new("chassis", chassis.ToString(CultureInfo.InvariantCulture))]));
             properties.Add(new("bus", port));
         }
         else

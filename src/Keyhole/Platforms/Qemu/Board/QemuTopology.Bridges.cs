@@ -16,6 +16,10 @@ internal sealed partial class QemuTopology
         behind = null;
         if (plug.Model.Bridge != QemuBridge.None && ++_bridges >= NumberedTree.MaxBuses)
             return false;
+        Refusal = _ports.Refusal(plug, out string? cause);
+        RefusalCause = cause;
+        if (Refusal is not null)
+            return false;
         string name = plug.Device["id"] ?? "";
         switch (plug.Model.Bridge)
         {

@@ -26,6 +26,7 @@ internal sealed partial class QemuTopology
     private readonly Dictionary<string, QemuBus> _buses = new(StringComparer.Ordinal);
     private readonly List<QemuBus> _roots = [];
     private readonly QemuBus _root;
+    private readonly PortNumbers _ports = new();
     private int _bridges;
     private int _balloons;
 
@@ -43,6 +44,9 @@ internal sealed partial class QemuTopology
 
     /// <summary>What to write instead of what QEMU refuses; null where its words tell.</summary>
     public string? RefusalRemedy { get; private set; }
+
+    /// <summary>What stands behind those words; null where they say it.</summary>
+    public string? RefusalCause { get; private set; }
 
     /// <summary>A device of which Keyhole does not know what it asks for; null where there is none.</summary>
     public QemuDevice? Unknown { get; private set; }
