@@ -119,6 +119,13 @@ internal sealed class LogMaps
         return true;
     }
 
+    /// <summary>Passes over a line that says again what the one before has said.</summary>
+    public void PassRepeat(int number)
+    {
+        _xen.Live?.PassRepeat(number);
+        _kernel.Live?.PassRepeat(number);
+    }
+
     private void NoteOmission(OmissionKind kind)
     {
         if (kind != OmissionKind.None)

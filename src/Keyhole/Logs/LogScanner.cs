@@ -43,6 +43,7 @@ public sealed class LogScanner
     private readonly LogMaps _maps;
     private readonly LogMessages _messages = new();
     private readonly WrappedLine _held = new();
+    private readonly RepeatedLines _repeated = new();
     private readonly PciLogBuilder? _pci;
     private readonly List<int> _omissions = [];
 
@@ -104,6 +105,12 @@ public sealed class LogScanner
                 _text.SkipTo(s_wordsToStopAt, LogMessages.Words);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
+            if (_repeated.Has(line, _text.Number))
+            {
+                _maps.PassRepeat(_text.Number);
+                continue;
+            }
+
             _releases.Read(line, _text.Number);
             if (OmissionMarks.KindOf(line) is OmissionKind.Written or OmissionKind.Counted && _omissions.Count < MostOmissions)
                 _omissions.Add(_text.Number);

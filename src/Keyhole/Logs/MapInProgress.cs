@@ -82,6 +82,9 @@ internal sealed class MapInProgress
         _omissionLine = _omissionLine == 0 && HasEntries ? line : _omissionLine;
     }
 
+    /// <summary>The last entry's line stands once more: what comes next is right behind it all the same.</summary>
+    public void PassRepeat(int line) => _lastLine = _lastLine == line - 1 ? line : _lastLine;
+
     /// <summary>What comes next behind the last entry: a message or another map of its log, or what somebody has written.</summary>
     public void NoteFollowing(bool isLog) => _isFollowed ??= HasEntries ? isLog : null;
 
