@@ -51,8 +51,8 @@ public sealed class VerifyVerbTests
 
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.Contains("boot 2 of 2, dom0's", run.Output);
-        Assert.Contains("is of boot 2: that one is looked at. Boot 1 (line 1), which ends with \"Assertion 'a == b' failed at sched_credit2.c:2137\", "
-            + "can be taken with --boot 1.", run.Output);
+        Assert.Contains("is of boot 2: that one is looked at. Boot 1 (line 1), which ends with \"Assertion 'a == b' failed at "
+            + "sched_credit2.c:2137\", can be taken with --boot 1.", run.Output);
         Assert.Contains("boot 1 of 2", CommandRun.Of("verify", "--dom0", "--host", path, "--boot", "1").Output);
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers;
 using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
@@ -66,6 +67,9 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
     /// <summary>Of what a kernel runs on.</summary>
     private const int MaxNameLength = 40;
 
+    /// <summary>Of the journal's boots.</summary>
+    private static readonly SearchValues<char> s_idDigits = SearchValues.Create("0123456789abcdef");
+
     /// <summary>Pages; of <see cref="KernelMessageKind.Memory"/> the KiB available.</summary>
     public ulong Count { get; private init; }
 
@@ -119,7 +123,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         if (!line.StartsWith(Vocabulary.FurtherBoot, StringComparison.Ordinal))
             return false;
         ReadOnlySpan<char> rest = line[Vocabulary.FurtherBoot.Length..];
-        return rest.Length > idDigits && !rest[..idDigits].ContainsAnyExcept("0123456789abcdef") && rest[idDigits..].SequenceEqual(" --");
+        return rest.Length > idDigits && !rest[..idDigits].ContainsAnyExcept(s_idDigits) && rest[idDigits..].SequenceEqual(" --");
     }
 
     public static KernelMessage Parse(ReadOnlySpan<char> line)
