@@ -87,6 +87,9 @@ internal sealed class QemuPlatform : IPlatform
                 () => LimitRemedy(guest, RequestFor(scenario, guest, around, machine), [machine, wider]), problems);
         }
 
+        if (assumptions.Any(static assumption => assumption.Unknown == Guests.QemuUnknown.CpuVendor) && guest.TryResolve(
+            around with { HostVendor = machine.Cpu.Vendor == CpuVendor.Amd ? CpuVendor.Intel : CpuVendor.Amd }, out QemuMachine others, out _))
+            QemuOtherMaker.Report(forecast, others, limits, problems);
         ReportOutcome(forecast, remedy, problems);
         QemuUnseen.Report(forecast, remedy, problems);
         QemuOtherFirmware.Report(forecast, limits, remedy, problems);

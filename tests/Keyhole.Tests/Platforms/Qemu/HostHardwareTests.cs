@@ -233,6 +233,21 @@ public sealed class HostHardwareTests
     }
 
     [TestMethod]
+    [DataRow("-device vfio-pci,host=0000:01:00.0,bus=p1", "who made the processor decides: with one of AMD's RAM or BARs are elsewhere")]
+    [DataRow("", null)]
+    public void Where_the_maker_that_is_assumed_decides_that_is_told(string device, string? words)
+    {
+        string guest = Small.Replace("-cpu host -m 32G", "-cpu kvm64,phys-bits=46 -m 16G", System.StringComparison.Ordinal)
+            .Replace("-device vfio-pci,host=0000:01:00.0,bus=p1", device, System.StringComparison.Ordinal);
+        Scenario scenario = ScenarioOf(guest, "6.1.0");
+        Plan plan = Planner.Plan(device.Length > 0 ? scenario : scenario with { Qemu = new() });
+        Assert.AreEqual(words, plan.Problems.Select(static problem => problem.Message.ToString())
+            .FirstOrDefault(static message => message.Contains("decides: with", System.StringComparison.Ordinal)));
+        Plan told = Planner.Plan(ScenarioOf(guest, "6.1.0", Amd));
+        Assert.DoesNotContain(static problem => problem.Message.ToString().Contains("decides: with", System.StringComparison.Ordinal), told.Problems);
+    }
+
+    [TestMethod]
     public void Proxmox_VE_s_generic_models_are_of_no_maker_s()
     {
         const string conf = "cores: 4\ncpu: x86-64-v2-AES\nmachine: pc-q35-9.2\nmemory: 4096\nostype: l26\n";
