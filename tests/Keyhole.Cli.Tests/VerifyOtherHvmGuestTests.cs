@@ -88,7 +88,8 @@ public sealed class VerifyOtherHvmGuestTests
         Assert.DoesNotContain("The RAM in the log", run.Output);
     }
 
-    private static string Text(params string[] options) => CommandRun.Of(["verify", .. options]).Output.Replace("\n  ", " ", StringComparison.Ordinal);
+    private static string Text(params string[] options) =>
+        CommandRun.Of(["verify", .. options]).Output.Replace("\n  ", " ", StringComparison.Ordinal);
 
     private static string Written(string text)
     {

@@ -62,11 +62,12 @@ internal static class OtherGuest
         if (isWhole && (whole.Guest.MemoryKiB == without.Guest.MemoryKiB || ClaimsDiffer(whole)))
             return null;
         string more = isWhole && Boot.Of(without).Forecast is { } small && BalloonRoom.StartThatReachesAll(small) is { } mib
-            ? $" By the forecast it started with {mib} MiB or more: with {without.Guest.MemoryKiB >> 10} MiB Linux takes less of maxmem into its map." : "";
+            ? $" By the forecast it started with {mib} MiB or more: with {without.Guest.MemoryKiB >> 10} MiB Linux takes less of maxmem into its map."
+            : "";
         LogFact<FailedClaim> first = observed.Facts.FailedClaims.First(static claim => BarFindings.IsOfMap(claim.Value.Obstacle ?? ""));
         return $"Line {first.Line}: {first.Value.Obstacle} {Verifier.Range(first.Value.ObstacleRange)} is what a guest without the host's map has "
-            + $"there: e820_host was not in force in this boot, and the device's windows lie in the guest's RAM.{more} What to change: put it in force, in "
-            + $"xl's configuration by e820_host=1 (a pci= entry does it, too), in libvirt's by "
+            + $"there: e820_host was not in force in this boot, and the device's windows lie in the guest's RAM.{more} "
+            + $"What to change: put it in force, in xl's configuration by e820_host=1 (a pci= entry does it, too), in libvirt's by "
             + $"<features><xen><e820_host state='on'/></xen></features>.";
 
         bool ClaimsDiffer(Scenario scenario) => Boot.Of(scenario).Forecast is not { } forecast

@@ -46,7 +46,8 @@ internal static class OtherHvmGuest
         ulong videoKiB = unchecked(told.Hvm.VideoKiB + forecast.TotalKiB - seen.TotalKiB);
         if (videoKiB <= MostVideoKiB && videoKiB % 1024 == 0 && Has(told with { Hvm = told.Hvm with { VideoKiB = videoKiB } }))
             others.Add(videoKiB == 0 ? $"whose video card takes none of it, not {ByteSize.ToText(told.Hvm.VideoKiB << 10)} (videoram=, vga=)"
-                : $"whose video card takes {ByteSize.ToText(videoKiB << 10)} of it, not {ByteSize.ToText(told.Hvm.VideoKiB << 10)} (videoram=, vga=)");
+                : $"whose video card takes {ByteSize.ToText(videoKiB << 10)} of it, not {ByteSize.ToText(told.Hvm.VideoKiB << 10)} "
+                    + "(videoram=, vga=)");
         ulong mostKiB = unchecked(told.MaxmemKiB + seen.TotalKiB - forecast.TotalKiB);
         bool isPlain = told.MaxmemKiB == told.MemoryKiB;
         if (mostKiB is > 0 and < Frames.AddressLimit >> 10 && mostKiB % 1024 == 0 && (isPlain || mostKiB >= told.MemoryKiB)

@@ -67,8 +67,8 @@ public static class StubDomain
             else
             {
                 boot = other;
-                explanations.Add($"Its size is taken from the log: {seenText}. libxl gives it {libxls} where nobody says otherwise (stubdomain_memory=, "
-                    + $"and what the video card has).");
+                explanations.Add($"Its size is taken from the log: {seenText}. libxl gives it {libxls} where nobody says otherwise "
+                    + $"(stubdomain_memory=, and what the video card has).");
             }
         }
 
