@@ -8,8 +8,8 @@ namespace Keyhole.Reading;
 
 /// <summary>
 /// A stored mail, a folder of them in one file (mbox), or text copied out of one: its quoted-printable and base64 parts are decoded as they are read,
-/// all else passes as it is. Line numbers stay those of the source, but for base64: behind a line that soft breaks had cut, as many empty lines
-/// follow.
+/// what is packed in one is unpacked, and all else passes as it is. Line numbers stay those of the source, but for base64: behind a line that soft
+/// breaks had cut, as many empty lines follow.
 /// </summary>
 /// <remarks>
 /// No whole MIME reader: those keep the message, not its lines, and an error here names a line of the file. What follows from it: parts are told
@@ -23,6 +23,7 @@ internal sealed class MailText : Stream
     private readonly Stream _source;
     private readonly byte[] _in = new byte[BlockLength];
     private readonly MemoryStream _out = new();
+    private readonly PackedPart _part = new();
     private ReadOnlyMemory<byte> _head;
     private int _start;
     private int _end;
@@ -205,7 +206,11 @@ internal sealed class MailText : Stream
             }
 
             if (_ended)
-                return false;
+            {
+                FlushHeld();
+                return _out.Length > 0;
+            }
+
             rest.CopyTo(_in);
             _end = rest.Length;
             _start = 0;
@@ -233,7 +238,11 @@ internal sealed class MailText : Stream
         if (isHeaders)
             TakeField(line);
         if (isHeaders || _coding == Coding.Identity)
+        {
             Pass(line, hasFeed);
+            if (isHeaders && !_inHeader && _coding == Coding.Base64)
+                _part.Begin();
+        }
         else if (_coding == Coding.QuotedPrintable)
             Unquote(line, hasFeed);
         else if (_wasBoundary)
@@ -345,7 +354,7 @@ internal sealed class MailText : Stream
     {
         uint group = _group << (6 * (4 - _groupLength));
         for (int i = 0; i < bytes; i++)
-            _out.WriteByte((byte)((group >> (16 - (8 * i))) & 0xff));
+            _part.Write((byte)((group >> (16 - (8 * i))) & 0xff), _out);
         _group = 0;
         _groupLength = 0;
     }
@@ -354,6 +363,7 @@ internal sealed class MailText : Stream
     {
         if (_groupLength > 0)
             FlushGroup(_groupLength - 1);
+        _part.End(_out);
         for (; _heldFeeds > 0; _heldFeeds--)
             _out.WriteByte((byte)'\n');
     }

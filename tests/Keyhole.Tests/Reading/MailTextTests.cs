@@ -2,6 +2,7 @@
 
 using System;
 using System.IO;
+using System.IO.Compression;
 using System.Linq;
 using System.Text;
 using Keyhole.Captures;
@@ -44,6 +45,54 @@ public sealed class MailTextTests
             Assert.AreEqual("Command line: dom0_mem=1G,max:1G console=vga noreboot=1 loglvl=all guest_loglvl=all com1=115200,8n1",
                 map.Log!.Lines.Single(static line => line.Text.StartsWith("Command", StringComparison.Ordinal)).Text, mail);
         }
+    }
+
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void What_is_packed_in_an_attachment_is_unpacked(bool isBeforeAnotherPart)
+    {
+        byte[] log = Encoding.ASCII.GetBytes(Log);
+        foreach (byte[] packed in new[] { Gzip(log), Zip("xl-dmesg.txt", log), Gzip(Zip("a/xl-dmesg.txt", log)) })
+        {
+            string mail = MailWith(packed) + (isBeforeAnotherPart ? "--0123456789\nContent-Type: text/plain\n\nThank you\n--0123456789--\n" : "");
+
+            MapFixtures.AreSame("0 9fc00 1\n100000 80000000 1", MapFixtures.Expect(MapFixtures.ReadText(mail)));
+        }
+    }
+
+    [TestMethod]
+    public void An_attachment_that_is_damaged_or_holds_no_log_leaves_the_rest_of_the_mail_as_it_is()
+    {
+        byte[] packed = Gzip(Encoding.ASCII.GetBytes(Log.Replace("7fffffff", "6fffffff", StringComparison.Ordinal)));
+        foreach (byte[] other in new[] { packed[..^12], [.. packed[..20], 0xff, 0xff, 0xff, .. packed[23..]], Zip("a.bin", [0, 1, 2]), Gzip([]) })
+            MapFixtures.AreSame("0 9fc00 1\n100000 80000000 1", MapFixtures.Expect(MapFixtures.ReadText(
+                $"{MailWith(other)}--0123456789\nContent-Type: text/plain\n\n{Log}--0123456789--\n")));
+    }
+
+    private static string MailWith(byte[] attached) =>
+        "Message-ID: <1@x>\nSubject: log\nContent-Type: multipart/mixed; boundary=\"0123456789\"\n\n--0123456789\nContent-Type: text/plain\n\n"
+            + "here it is\n--0123456789\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n"
+            + $"{Convert.ToBase64String(attached, Base64FormattingOptions.InsertLineBreaks)}\n";
+
+    private static byte[] Gzip(byte[] bytes)
+    {
+        using var packed = new MemoryStream();
+        using (var zip = new GZipStream(packed, CompressionLevel.Optimal))
+            zip.Write(bytes);
+        return packed.ToArray();
+    }
+
+    private static byte[] Zip(string name, byte[] bytes)
+    {
+        using var packed = new MemoryStream();
+        using (var archive = new ZipArchive(packed, ZipArchiveMode.Create))
+        {
+            using Stream entry = archive.CreateEntry(name).Open();
+            entry.Write(bytes);
+        }
+
+        return packed.ToArray();
     }
 
     [TestMethod]
