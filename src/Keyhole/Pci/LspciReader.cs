@@ -39,6 +39,9 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     private int _withoutSize;
     private int _beyondXen;
     private int _vectors;
+
+    /// <summary>The registers of the device that a "Region" has told, each with its words.</summary>
+    private readonly Dictionary<int, string> _regions = [];
     private bool _hasRegions;
     private bool _anyHeader;
 
@@ -146,6 +149,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         _nextIndex = 0;
         _lastIndex = -1;
         _vectors = 0;
+        _regions.Clear();
         return true;
     }
 
@@ -223,6 +227,14 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
             if (colon < 0 || !int.TryParse(line["Region ".Length..colon], NumberStyles.None, CultureInfo.InvariantCulture, out index) || index > 5)
                 return InputError.Malformed(sourceName, lineNumber, $"{InputError.Quote(line)} names no base address register", Kept);
             line = line[(colon + 1)..].TrimStart();
+            // Those of another capability have no registers, and any size.
+            if (!line.StartsWith("[enhanced] ") && !_inSriov && !IsNext(index))
+            {
+                if (CheckRegion(line, index, lineNumber, out bool isRepeat) is { } impossible)
+                    return impossible;
+                if (isRepeat)
+                    return null;
+            }
         }
 
         // Virtual functions have no registers of their own, some functions have them in another capability: the window is one all the same.
@@ -239,6 +251,25 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         return line.StartsWith("Prefetchable memory behind bridge:")
             ? ReadWindow(line["Prefetchable memory behind bridge:".Length..], lineNumber, isPrefetchable: true)
             : null;
+    }
+
+    /// <summary>What no register can be; null where it can, or stands there a second time in the same words.</summary>
+    private InputError? CheckRegion(ReadOnlySpan<char> line, int index, int lineNumber, out bool isRepeat)
+    {
+        isRepeat = _regions.TryGetValue(index, out string? known) && line.SequenceEqual(known);
+        if (isRepeat)
+            return null;
+        const string is64Bit = "(64-bit";
+        if (known is not null)
+            return InputError.Repeated(sourceName, lineNumber, $"region {index} of a device is there a second time, and says something else", Kept);
+        if (_regions.TryGetValue(index - 1, out string? before) && before.Contains(is64Bit, StringComparison.Ordinal))
+            return InputError.Malformed(sourceName, lineNumber, $"region {index} is the upper half of region {index - 1}, which has 64 bits", Kept);
+        if (index == Bar.RomIndex - 1 && line.Contains(is64Bit, StringComparison.Ordinal))
+            return InputError.Malformed(sourceName, lineNumber, $"region {index} is the last register and cannot have 64 bits", Kept);
+        if (LspciSyntax.TrySizeIn(line, out ulong sizeBytes) && !ulong.IsPow2(sizeBytes))
+            return InputError.OutOfRange(sourceName, lineNumber, $"a region of {ByteSize.ToText(sizeBytes)}: its size is a power of two", Kept);
+        _regions[index] = line.ToString();
+        return null;
     }
 
     /// <summary><c>3 offset=00002000</c>; null where it is something else: the table is a detail, its windows are what counts.</summary>
@@ -315,7 +346,7 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
     {
         error = null!;
         _hasRegions = true;
-        bool isNext = index <= _lastIndex && !_anyHeader;
+        bool isNext = IsNext(index);
         _lastIndex = index;
         if (!isNext || _address is not { } address || address.Function == 7 || address.Domain != 0 || _devices.ContainsKey(Next(address)))
             return true;
@@ -325,6 +356,8 @@ internal sealed class LspciReader(string sourceName, PciAddress? onlyAddress)
         _address = Next(address);
         return true;
     }
+
+    private bool IsNext(int index) => index <= _lastIndex && !_anyHeader;
 
     private static PciAddress Next(PciAddress address) => PciAddress.Create(address.Bus, address.Device, address.Function + 1);
 

@@ -147,6 +147,19 @@ public sealed class BarReaderTests
         Assert.AreEqual("0 0x1000000 mem32; 1 0x2000000000 mem64-prefetchable", Requests(Fixture("noindent.lspci").Devices.Single()));
 
     [TestMethod]
+    public void A_region_that_stands_twice_in_the_same_words_is_one()
+    {
+        const string region = "\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=16M]\n";
+
+        Assert.HasCount(1, Read($"00:02.0 X\n{region}{region}{region}").Devices[0].Bars);
+    }
+
+    [TestMethod]
+    public void A_window_of_another_capability_may_have_any_size() =>
+        Assert.AreEqual(3UL << 20, Read("00:02.0 X\n\tRegion 0: [enhanced] Memory at f0000000 (32-bit, prefetchable) [size=3M]\n").Devices[0]
+            .Bars[0].SizeBytes);
+
+    [TestMethod]
     public void Region_lines_alone_are_those_of_one_device_or_of_several_in_turn()
     {
         const string lines = """
@@ -439,7 +452,7 @@ public sealed class BarReaderTests
     [TestMethod]
     [DataRow("128", 128ul)]
     [DataRow("4K", 4096ul)]
-    [DataRow("3M", 3ul << 20)]
+    [DataRow("2M", 2ul << 20)]
     [DataRow("64G", 64ul << 30)]
     [DataRow("2T", 2ul << 40)]
     public void Sizes_are_read_in_each_unit(string size, ulong sizeBytes) =>
@@ -456,6 +469,12 @@ public sealed class BarReaderTests
     [DataRow("00:02.0 X\n\tRegion 0: Memory at ffffffffffffffff (64-bit, prefetchable) [size=8K]", 2,
         "52 address bits: ffffffffffffffff to 10000000000001fff")]
     [DataRow("00:02.0 X\n\tRegion 7: Memory at f0000000 (32-bit, prefetchable) [size=4K]", 2, "no base address register")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=3M]", 2, "power of two")]
+    [DataRow("00:02.0 X\n\tRegion 5: Memory at f0000000 (64-bit, prefetchable) [size=16M]", 2, "cannot have 64 bits")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f0000000 (64-bit, prefetchable) [size=16M]\n\tRegion 1: Memory at e0000000 (32-bit, prefetchable) "
+        + "[size=16M]", 3, "upper half of region 0")]
+    [DataRow("00:02.0 X\n\tRegion 0: Memory at f0000000 (32-bit, prefetchable) [size=16M]\n\tRegion 0: Memory at e0000000 (32-bit, prefetchable) "
+        + "[size=16M]", 3, "there a second time")]
     [DataRow("00:02.0 X\n\n\tMemory behind bridge: f0000000", 3, "is not a valid address range")]
     [DataRow("00:02.0 X\n00:02.0 Y", 2, "a second device at 0000:00:02.0")]
     [DataRow("hello", null, "no PCI device in it")]
@@ -558,12 +577,15 @@ public sealed class BarReaderTests
             from is64Bit in Gen.Elements(false, true)
             from isPrefetchable in Gen.Elements(false, true)
             select new Bar(index, BarKind.Memory, (ulong)slot << shift, ((ulong)slot + 1) << shift, is64Bit, isPrefetchable);
-        Prop.ForAll(bar.ListOf().ToArbitrary(), bars =>
+        Prop.ForAll(bar.ListOf().ToArbitrary(), random =>
         {
+            // Each register once, and none within a window of 64 bits.
+            Bar[] bars = [.. random.DistinctBy(static each => each.Index).Where(each => !(each is { Index: 5, Is64Bit: true })
+                && !random.Any(other => other.Is64Bit && other.Index == each.Index - 1))];
             string text = "05:00.0 A device\n" + string.Concat(bars.Select(each =>
                 $"\tRegion {each.Index}: Memory at {each.Start:x8} ({(each.Is64Bit ? "64" : "32")}-bit, "
                     + $"{(each.IsPrefetchable ? "" : "non-")}prefetchable) [size={Size(each.SizeBytes)}]\n"));
-            CollectionAssert.AreEqual(bars.ToArray(), Read(text).Devices.Single().Bars.ToArray());
+            CollectionAssert.AreEqual(bars, Read(text).Devices.Single().Bars.ToArray());
         }).QuickCheckThrowOnFailure();
 
         static string Size(ulong sizeBytes)
