@@ -62,6 +62,7 @@ internal sealed class QemuPlatform : IPlatform
         QemuLimits limits = LimitsOf(scenario, guest, around, machine);
         QemuWidths.ReportReservedMemory(scenario, machine, problems);
         QemuHostWords.Report(scenario, guest, machine, limits, problems);
+        QemuRepeatedDevice.Report(guest, machine, problems);
         if (!QemuForecaster.TryForecast(machine, out QemuForecast forecast, out QemuUnknown unknown))
         {
             // Where RAM lies does not depend on the devices.

@@ -23,7 +23,7 @@ internal static class QemuStops
 
     /// <summary>The words of whoever does not start the guest; null where nothing of the kind is known.</summary>
     public static string? WordsOf(Scenario scenario, QemuGuest guest, QemuMachine machine) => LacksIommu(scenario, machine) ? NoGroup(guest.Dialect)
-        : guest.LastWords.Length > 0 ? guest.LastWords : null;
+        : QemuRepeatedDevice.WordsOf(guest, machine) ?? (guest.LastWords.Length > 0 ? guest.LastWords : null);
 
     /// <summary>Why no setting of the machine was tried, with what is to be done instead.</summary>
     public static string WhyOf(Scenario scenario, QemuGuest guest, QemuMachine machine)
@@ -34,6 +34,8 @@ internal static class QemuStops
             return $"{problem.Message}; {problem.Remedy}";
         }
 
+        if (QemuRepeatedDevice.WordsOf(guest, machine) is { } twice)
+            return $"{QemuRepeatedDevice.ProblemOf(twice).Message}; {QemuRepeatedDevice.ProblemOf(twice).Remedy}";
         Problem last = QemuHostWords.LastWordsOf(guest, scenario.Host.Traits.Complaints);
         return last.Remedy is { } remedy ? $"{last.Message}; {remedy}"
             : $"{last.Message}; no setting was tried, for what brought it about is not told";

@@ -93,6 +93,8 @@ internal sealed record HvmGuest
         // It is not created, whatever its memory would be.
         if (UnusedIommu.RefusalOf(scenario) is { } unused)
             return made with { Refusal = unused };
+        if (RepeatedDevice.RefusalOf(scenario) is { } twice)
+            return made with { Refusal = twice };
         if (RefusedCombination.WordsOf(scenario) is { } combined)
             return made with { Refusal = combined };
         string? ofMemory = settings.NotModelled ?? TooOld(xen) ?? UntoldDeviceMemory(scenario, made.Rdm);

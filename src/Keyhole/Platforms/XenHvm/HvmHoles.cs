@@ -55,6 +55,8 @@ internal static class HvmHoles
         if ((guest.NotModelled is not null && !guest.DependsOnPatch) || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
             return null;
         var tried = new List<TriedSetting> { Row(AsItIs, guest) };
+        if (guest.Refusal is { } refused && HvmReview.OfDevices(scenario, refused) is { } whatever)
+            return new([.. tried], null, $"{whatever.Message}; {whatever.Remedy}", null);
         ulong? smallest = null, allLow = null;
         // A value that xl refuses is tried as if it were not there.
         HvmGuest open = guest.Settings.Refusal is null ? guest

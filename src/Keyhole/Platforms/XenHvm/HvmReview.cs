@@ -91,18 +91,16 @@ internal static class HvmReview
         }
     }
 
+    /// <summary>The problem where the guest is refused for its devices, whatever its hole; null for other refusals.</summary>
+    public static Problem? OfDevices(Scenario scenario, string words) => words == UnusedIommu.RefusalOf(scenario) ? UnusedIommu.ProblemOf(words)
+        : words == RepeatedDevice.RefusalOf(scenario) ? RepeatedDevice.ProblemOf(scenario, words) : null;
+
     private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, IPlatform platform, List<Problem> problems)
     {
         string? remedy = null;
-        if (UnusedIommu.RefusalOf(scenario) is { } unused)
+        if ((OfDevices(scenario, words) ?? RefusedCombination.ProblemOf(scenario, platform)) is { } whatever)
         {
-            problems.Add(UnusedIommu.ProblemOf(unused));
-            return;
-        }
-
-        if (RefusedCombination.ProblemOf(scenario, platform) is { } combined)
-        {
-            problems.Add(combined);
+            problems.Add(whatever);
             return;
         }
 

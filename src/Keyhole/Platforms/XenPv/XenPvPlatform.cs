@@ -87,6 +87,8 @@ internal sealed class XenPvPlatform : IPlatform
     {
         if (UnusedIommu.RefusalOf(scenario) is { } words)
             return (words, UnusedIommu.ProblemOf(words));
+        if (RepeatedDevice.RefusalOf(scenario) is { } twice)
+            return (twice, RepeatedDevice.ProblemOf(scenario, twice));
         if (RefusedCombination.ProblemOf(scenario, this) is { } combined)
             return (RefusedCombination.WordsOf(scenario)!, combined);
         return SharedDeviceMemory.RefusedOf(scenario, null) is { } shared
