@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Guests;
@@ -38,6 +39,9 @@ internal sealed class BootInProgress
     private bool _hasCommandLine;
     private bool _hasLinesBeforeMap;
     private bool _hasLinesBehindMap;
+
+    /// <summary>Whether the kernel has said what it says right behind its map ("last_pfn = …").</summary>
+    private bool _hasOptionsTaken;
 
     public BootInProgress(BootOwner owner, int? domain, int firstLine)
     {
@@ -162,6 +166,7 @@ internal sealed class BootInProgress
         _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
         _hasLinesBeforeMap |= message.IsBeforeMap;
         _hasLinesBehindMap |= message.IsBehindMap;
+        _hasOptionsTaken |= message.Kind == KernelMessageKind.OptionsTaken;
         _facts = _facts.With(message, line);
         _lastLine = line;
     }
@@ -196,15 +201,38 @@ internal sealed class BootInProgress
     /// <summary>Joins a map with the part of it that stands behind foreign lines.</summary>
     public void Continue(LogMap map)
     {
-        _map = _map! with
+        LogMap known = _map!;
+        if (known.Garbled.IsEmpty)
         {
-            Entries = [.. _map.Entries, .. map.Entries],
-            EntryLines = [.. _map.EntryLines, .. map.EntryLines],
-            Cuts = [.. _map.Cuts, .. map.Cuts.Select(cut => cut + _map.Entries.Length)],
-            Error = _map.Error ?? map.Error,
-        };
+            _map = known with
+            {
+                Entries = [.. known.Entries, .. map.Entries],
+                EntryLines = [.. known.EntryLines, .. map.EntryLines],
+                Cuts = [.. known.Cuts, .. map.Cuts.Select(cut => cut + known.Entries.Length)],
+                Error = known.Error ?? map.Error,
+                Garbled = map.Garbled,
+                BehindDamage = map.BehindDamage,
+                BehindLines = map.BehindLines,
+                BehindCuts = [.. map.BehindCuts.Select(cut => cut + known.Entries.Length)],
+            };
+        }
+        else
+        {
+            int before = known.Entries.Length + known.BehindDamage.Length;
+            _map = known with
+            {
+                Garbled = [.. known.Garbled, .. map.Garbled],
+                BehindDamage = [.. known.BehindDamage, .. map.Entries, .. map.BehindDamage],
+                BehindLines = [.. known.BehindLines, .. map.EntryLines, .. map.BehindLines],
+                BehindCuts = [.. known.BehindCuts, .. known.BehindDamage.IsEmpty ? [before] : ImmutableArray<int>.Empty,
+                    .. map.Cuts.Concat(map.BehindCuts).Select(cut => cut + before)],
+            };
+        }
+
         _lastLine = map.EntryLines[^1];
     }
+
+    private bool IsMapClosed => _map?.OpenLine is null && (_hasLinesBehindMap || _hasOptionsTaken);
 
     public ObservedBoot ToBoot(int number) => new()
     {
@@ -218,7 +246,8 @@ internal sealed class BootInProgress
         Map = _map,
         UserMap = _userMap,
         MapMayBeginLate = !_hasLinesBeforeMap,
-        MapMayEndEarly = _map is { Error: not null } or { OpenLine: not null } || !_hasLinesBehindMap,
+        MapMayEndEarly = _map is { Error: not null } || !IsMapClosed,
+        IsMapClosed = IsMapClosed,
         Facts = _facts,
         EndedByXen = _end,
         Builder = Dom0Log.Of(_xenLines),

@@ -78,6 +78,32 @@ public sealed record LogMap(
         }
     }
 
+    /// <summary>Its lines that are cut short or garbled: what they say of the map is not known.</summary>
+    internal ImmutableArray<int> Garbled { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The entries behind the first of these lines.</summary>
+    internal ImmutableArray<E820Entry> BehindDamage { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The line of each of them.</summary>
+    internal ImmutableArray<int> BehindLines { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>As <see cref="Cuts"/>, where they follow <see cref="Entries"/>.</summary>
+    internal ImmutableArray<int> BehindCuts { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The map with what stands behind its garbled lines, which count as lines that are left out. As it is where nothing does, or where that
+    /// goes back in memory, as another map would.</summary>
+    internal LogMap PastDamage() =>
+        BehindDamage.IsEmpty || (!Entries.IsEmpty && BehindDamage[0].Address < Entries[^1].End) ? this : this with
+        {
+            Entries = [.. Entries, .. BehindDamage],
+            EntryLines = [.. EntryLines, .. BehindLines],
+            Cuts = [.. Cuts, .. BehindCuts],
+            Error = null,
+            BehindDamage = [],
+            BehindLines = [],
+            BehindCuts = [],
+        };
+
     /// <summary>The line right behind its last entry where somebody left lines out, of the map or of what follows; null where nobody did.</summary>
     public int? OpenLine { get; init; }
 

@@ -17,6 +17,10 @@ internal sealed class MapInProgress
     private readonly List<E820Entry> _entries = [];
     private readonly List<int> _entryLines = [];
     private readonly List<int> _cuts = [];
+    private readonly List<E820Entry> _behindDamage = [];
+    private readonly List<int> _behindLines = [];
+    private readonly List<int> _behindCuts = [];
+    private readonly List<int> _garbled = [];
     private readonly char[] _title = new char[MaxTitleLength];
     private int _titleLength;
     private InputError? _error;
@@ -62,6 +66,10 @@ internal sealed class MapInProgress
         _entries.Clear();
         _entryLines.Clear();
         _cuts.Clear();
+        _behindDamage.Clear();
+        _behindLines.Clear();
+        _behindCuts.Clear();
+        _garbled.Clear();
         _error = null;
         _isCutHere = false;
         _omissionLine = 0;
@@ -96,10 +104,19 @@ internal sealed class MapInProgress
         _cutLine = _cutLine == 0 ? _omissionLine : _cutLine;
         _lastLine = line;
         _isFollowed = null;
+        if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out InputError? error))
+        {
+            _error ??= error;
+            AddGarbled(line);
+            return;
+        }
+
         if (_error is not null)
+        {
+            AddBehindDamage(entry, line);
             return;
-        if (!read.Range.TryMakeEntry(read.Type, source, line, out E820Entry entry, out _error))
-            return;
+        }
+
         if (!HasEntries)
             _first = entry;
         bool isCutHere = _isCutHere;
@@ -121,6 +138,25 @@ internal sealed class MapInProgress
             _cuts.Add(_entries.Count);
         _entries.Add(entry);
         _entryLines.Add(line);
+    }
+
+    /// <summary>What stands behind an entry that cannot be read is kept apart: it is of use to whom a part of the map says something.</summary>
+    private void AddBehindDamage(E820Entry entry, int line)
+    {
+        if (_garbled.Count == 0 || _entries.Count + _behindDamage.Count >= Host.MaxEntries)
+            return;
+        if (_isCutHere)
+            _behindCuts.Add(_entries.Count + _behindDamage.Count);
+        _isCutHere = false;
+        _behindDamage.Add(entry);
+        _behindLines.Add(line);
+    }
+
+    private void AddGarbled(int line)
+    {
+        _isCutHere = true;
+        if (_garbled.Count < Host.MaxEntries)
+            _garbled.Add(line);
     }
 
     /// <summary>
@@ -149,6 +185,7 @@ internal sealed class MapInProgress
     public void Damage(string source, int line, ReadOnlySpan<char> text)
     {
         NoteLine(line);
+        AddGarbled(line);
         _error ??= InputError.Malformed(source, line, $"an entry of the memory map is cut short or garbled: {InputError.Quote(text.Trim())}",
             "give the whole log, its lines not wrapped");
     }
@@ -168,6 +205,10 @@ internal sealed class MapInProgress
         IsTitled = IsTitled,
         IsFollowedByLog = _isFollowed,
         Cuts = [.. _cuts],
+        Garbled = [.. _garbled],
+        BehindDamage = [.. _behindDamage],
+        BehindLines = [.. _behindLines],
+        BehindCuts = [.. _behindCuts],
         CutLine = _cutLine == 0 ? null : _cutLine,
         OpenLine = _cutLine == 0 && _omissionLine != 0 && !_isOmissionDrawn && _omissionLine == _lastLine + 1 ? _omissionLine : null,
     };

@@ -54,6 +54,20 @@ public sealed record ObservedBoot
     /// <summary>Whether entries at the map's end may be missing: it is damaged there, or nothing of the kernel follows.</summary>
     public bool MapMayEndEarly { get; init; }
 
+    /// <summary>Whether the log shows that the map's last line is the last that it has of it: its kernel goes on behind it.</summary>
+    internal bool IsMapClosed { get; init; }
+
+    /// <summary>The boot with all of a map in which lines are garbled.</summary>
+    internal ObservedBoot PastDamage() => Map is { Error: not null } map ? WithMap(map.PastDamage()) : this;
+
+    /// <summary>The boot with another reading of its map.</summary>
+    internal ObservedBoot WithMap(LogMap map) => this with
+    {
+        Map = map,
+        MapMayBeginLate = MapMayBeginLate || map.Cuts.Contains(0),
+        MapMayEndEarly = map is { Error: not null } or { OpenLine: not null } || !IsMapClosed,
+    };
+
     /// <summary>What its kernel says of its memory.</summary>
     public required BootFacts Facts { get; init; }
 

@@ -242,8 +242,8 @@ public static class FirmwareVerifier
             undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
             if (undecided.Count > 0)
                 notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
-            if (lost > 0)
-                notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
+            if (MapComparison.NotCompared(map, lost) is { } unknown)
+                notCompared.Add(unknown);
         }
 
         if (observed.Facts.PciGap is not { } gap)
@@ -270,17 +270,17 @@ public static class FirmwareVerifier
     {
         LogMap? map = scan.Maps.FirstOrDefault(map =>
             map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel && map.Line >= observed.FirstLine && map.Line <= observed.LastLine
-                && map.Domain == observed.Domain && !map.Entries.IsEmpty);
+                && map.Domain == observed.Domain && !(map.Entries.IsEmpty && map.BehindDamage.IsEmpty))?.PastDamage();
         bool isFirmwares = map is null;
         map ??= FirmwaresOwn(observed, scan.Pci);
         if (map is null)
             return null;
-        bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty;
+        bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty || observed.IsMapClosed;
         return observed with
         {
             Map = map,
             MapMayBeginLate = isFirmwares ? !map.IsTitled : observed.Release is not { } release || release.Line > map.Line
-                || scan.Pci.LeavesOut(map.IsTitled ? map.Line - LinesBeside : observed.FirstLine - 1, map.Line),
+                || map.Cuts.Contains(0) || scan.Pci.LeavesOut(map.IsTitled ? map.Line - LinesBeside : observed.FirstLine - 1, map.Line),
             MapMayEndEarly = isFirmwares ? map.OpenLine is not null : map.Error is not null || !goesOn
                 || scan.Pci.LeavesOut(map.EntryLines[^1], map.EntryLines[^1] + LinesBeside),
         };

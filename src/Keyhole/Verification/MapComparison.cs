@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
@@ -148,6 +149,20 @@ internal static class MapComparison
         lost = forecast.Length - shown.Length;
         return shown;
     }
+
+    /// <summary>What of the map is not compared, and why; null where all of it is.</summary>
+    /// <param name="lost">Entries that are forecast and that the log cannot show.</param>
+    public static string? NotCompared(LogMap map, int lost)
+    {
+        if (map.Garbled.IsEmpty)
+            return lost == 0 ? null : $"{EntriesOf(lost)} of the map: the log is cut there";
+        const int mostNamed = 8;
+        string lines = string.Join(", ", map.Garbled.Take(mostNamed)) + (map.Garbled.Length > mostNamed ? " …" : "");
+        return $"{(lost == 0 ? "a part" : EntriesOf(lost))} of the map: line{(map.Garbled.Length == 1 ? "" : "s")} {lines} "
+            + $"{(map.Garbled.Length == 1 ? "is" : "are")} cut short or garbled";
+    }
+
+    private static string EntriesOf(int count) => count == 1 ? "1 entry" : string.Create(CultureInfo.InvariantCulture, $"{count} entries");
 
     public static string Text(E820Entry entry) => $"[0x{entry.Address:x}, 0x{entry.End:x}) {E820TypeNames.NameOf(entry.Type)}";
 

@@ -157,14 +157,15 @@ public static class PvhDom0Verifier
         }
         else
         {
-            ObservedBoot withMap = observed with { Map = map };
+            map = map.PastDamage();
+            ObservedBoot withMap = observed.WithMap(map);
             (ImmutableArray<Finding> entries, hasRoom, int lost) = CompareMap(plan, withMap, notKnown);
             findings.AddRange(entries);
             undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
             if (undecided.Count > 0)
                 notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
-            if (lost > 0)
-                notCompared.Add($"{lost} entries of the map: the log is cut there");
+            if (MapComparison.NotCompared(map, lost) is { } unknown)
+                notCompared.Add(unknown);
         }
 
         if (scan is not null && TablesListed(scan, observed) is { } listed && TablesStart(plan) is { } start)

@@ -27,6 +27,7 @@ public static class Verifier
     {
         ArgumentNullException.ThrowIfNull(forecast);
         ArgumentNullException.ThrowIfNull(observed);
+        observed = observed.PastDamage();
         // Where nobody knows where the kernel ends, the boot tells.
         BootForecast? shorter = forecast.Shortest;
         bool isShorter = shorter is not null && !AgreesAll(forecast, observed) && AgreesAll(shorter, observed);
@@ -157,8 +158,8 @@ public static class Verifier
             ImmutableArray<Finding> map = MapComparison.Compare(forecast.KernelMap, observed, notKnown, out int lost);
             foreach (Finding finding in map)
                 yield return finding;
-            if (lost > 0)
-                notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{lost} entries of the map: the log is cut there"));
+            if (MapComparison.NotCompared(observed.Map, lost) is { } unknown)
+                notCompared.Add(unknown);
         }
         else if (!forecast.KernelMap.IsEmpty)
         {
