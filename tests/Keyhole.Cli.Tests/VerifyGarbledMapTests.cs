@@ -118,4 +118,36 @@ public sealed class VerifyGarbledMapTests
         Assert.AreEqual(1, run.Status, run.Output + run.Errors);
         Assert.DoesNotContain("the log is cut there", run.Output);
     }
+
+    [TestMethod]
+    public void A_line_that_is_missing_in_the_middle_is_said_to_be_perhaps_missing()
+    {
+        string[] lines = KvmLines();
+        foreach (string word in new[] { "BIOS-e820: [mem", "root bus resource [mem", "  bridge window [mem" })
+        {
+            int at = Array.FindLastIndex(lines, line => line.Contains(word, StringComparison.Ordinal));
+            Assert.IsGreaterThan(0, at, word);
+
+            CommandRun run = OfKvm([.. lines[..at], .. lines[(at + 1)..]]);
+
+            if (run.Status == 0)
+                continue;
+            string words = string.Join(' ', run.Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+            Assert.Contains("It may have got lost on the way into the log", words, word);
+            if (words.Contains("With none of the usual", StringComparison.Ordinal))
+                Assert.Contains("such as lines that are missing, other devices", words, word);
+        }
+    }
+
+    [TestMethod]
+    public void A_line_that_says_something_else_is_none_that_is_missing()
+    {
+        string[] lines = KvmLines();
+        string[] map = MapLines(lines);
+
+        CommandRun run = OfKvm(Replaced(lines, map[1], map[1].Replace("reserved", "ACPI NVS", StringComparison.Ordinal)));
+
+        Assert.AreEqual(1, run.Status, run.Output + run.Errors);
+        Assert.DoesNotContain("got lost", run.Output);
+    }
 }

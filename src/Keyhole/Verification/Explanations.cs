@@ -85,7 +85,13 @@ internal static partial class Explanations
         else if (otherGuest is not null)
             yield return otherGuest;
         else if (!agrees)
-            yield return OtherProfiles(forecast.Request, observed, differing);
+        {
+            string? missing = MissingLines.Of(findings);
+            if (missing is not null)
+                yield return missing;
+            yield return OtherProfiles(forecast.Request, observed, differing, missing is not null);
+        }
+
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
             yield return text;
         if (!agrees && OtherOrigin(forecast.Request, observed, plan) is { } origin)
@@ -162,13 +168,13 @@ internal static partial class Explanations
         return null;
     }
 
-    private static Phrase OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing)
+    private static Phrase OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing, bool mayLackLines)
     {
         string agreeing = Verifier.Agreeing(request, observed);
         return agreeing.Length == 0
             ? (Phrase)($"With the {(request.IsDom0 ? "machine map" : "guest's map")} and the memory that are taken here, no kernel version that is "
                 + $"known does everything that the log shows (what differs: {What(differing)}). "
-                + $"Either they are not those of this boot, or its kernel {Larger(observed)}does something that is not known.")
+                + $"Either {(mayLackLines ? "lines are missing, or " : "")}they are not those of this boot, or its kernel {Larger(observed)}does something that is not known.")
             : $"All of the memory setup in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
 

@@ -108,7 +108,7 @@ public static class FirmwareVerifier
             explanations.AddRange(moved);
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
-                : WhatElseAgrees(plan, observed, scan));
+                : WhatElseAgrees(plan, observed, scan, MissingLines.Of(verification.Findings)));
         if (!verification.Agrees && OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is null)
             explanations.AddRange(OtherHvmGuest.Of(plan, observed, scan, verification.Findings));
         if (observed is { Release: { } unknown, Kernel: null })
@@ -317,8 +317,11 @@ public static class FirmwareVerifier
     /// What often is told wrongly, or not at all, is tried: the address width of the processor, the firmware's release, both. Where all that the log
     /// shows then agrees, that is said.
     /// </summary>
-    private static IEnumerable<Phrase> WhatElseAgrees(Plan plan, ObservedBoot observed, LogScan scan)
+    /// <param name="missing">What is said where lines may be missing; null where that explains nothing.</param>
+    private static IEnumerable<Phrase> WhatElseAgrees(Plan plan, ObservedBoot observed, LogScan scan, string? missing)
     {
+        if (missing is not null)
+            yield return missing;
         Scenario scenario = plan.Scenario;
         if (scenario.Guest.Type == GuestType.Pvh)
         {
@@ -348,7 +351,7 @@ public static class FirmwareVerifier
         yield return pairs.Length > 0
             ? (Phrase)$"Everything agrees with {OneOf(pairs)} address bits."
             : "With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: what differs has another "
-                + "reason, such as other devices or another machine type than was told.";
+                + $"reason, such as {(missing is null ? "" : "lines that are missing, ")}other devices or another machine type than was told.";
 
         static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware
             : throw new InvalidOperationException(name);

@@ -250,6 +250,8 @@ public static class PvhDom0Verifier
                 + $"{Setting.Kernel} names another.";
         foreach (string text in FailureExplanations.OfNeeds(observed.Facts))
             yield return text;
+        if (MissingLines.Of(findings) is { } missing)
+            yield return missing;
         if (observed.Facts.PanicMessage is null && observed.BootFailure is { } failure)
         {
             Finding[] compared = [.. findings.Where(static finding => finding.What is not (Verifier.OutcomeWhat or NeedFindings.What))];
