@@ -240,6 +240,15 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
+    public void A_maximum_below_what_dom0_starts_with_is_refused()
+    {
+        CommandRun run = CommandRun.Of("boot", "--dom0", "--host", CommandRun.Golden("seed8g.log"), "--max", "256M");
+
+        Assert.AreEqual(2, run.Status, run.Output);
+        Assert.Contains("--max: dom0 starts with 262,144 pages (1 GiB)", run.Errors);
+    }
+
+    [TestMethod]
     public void A_maximum_without_dom0_is_refused()
     {
         CommandRun run = CommandRun.Of("boot", "--host", CommandRun.Golden("plain4g.log"), "--memory", "512", "--max", "600");

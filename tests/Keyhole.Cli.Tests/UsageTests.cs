@@ -15,6 +15,11 @@ namespace Keyhole.Cli.Tests;
 public sealed class UsageTests
 {
     [TestMethod]
+    public void Host_and_guest_from_standard_input_are_refused_before_either_is_read() => Assert.Contains(
+        "standard input can be read once only",
+        CommandRun.WithInput(System.IO.File.ReadAllBytes(CommandRun.Golden("seed8g.log")), "plan", "--host", "-", "--guest", "-").Errors);
+
+    [TestMethod]
     public void An_unknown_verb_is_named_and_the_known_ones_listed()
     {
         CommandRun run = CommandRun.Of("shwo");

@@ -256,6 +256,11 @@ internal sealed class BootSource
             return tooMany;
         if (_max.Read(parsed, out ulong? maxBytes) is { } maxError)
             return maxError;
+        if (maxBytes is { } limit && limit >> Frames.Shift < pages)
+            return InputError.Conflict("--max", null,
+                $"dom0 starts with {Counted.Of((long)pages, "page")} ({ByteSize.ToText(pages << Frames.Shift)}), and Xen gives it no more than "
+                    + "its maximum",
+                "give the maximum that it was given, or with --nr-pages what it starts with under this one");
         ulong? maxPages = maxBytes is { } most ? most >> Frames.Shift : log?.MaxPages;
         bool isPvh = log?.Pvh is not null;
         if (hints is { Kernel: null, KernelRemark: null } && host is { Log: { } boots, LogMap: { } taken })

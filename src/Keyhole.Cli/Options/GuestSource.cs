@@ -93,6 +93,9 @@ internal sealed class GuestSource
         GuestDocument? document;
         if (parsed.GetValue(_guest) is { } path)
         {
+            // Else the guest is looked for in what was meant for the other.
+            if (path == "-" && Files.ReadsInputTwice(parsed))
+                return Files.InputReadTwice;
             if (!Files.Read(console, path, "an xl.cfg, a libvirt domain XML, a command line of QEMU or a Proxmox conf", GuestReader.Read)
                 .TryGet(out document, out error))
                 return error;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.IO;
+using System.Linq;
 using Keyhole.Diagnostics;
 
 namespace Keyhole.Cli.Terminal;
@@ -13,6 +16,20 @@ internal static class Files
     private const long MaxInputBytes = 4L << 30;
 
     public static InputError InputReadTwice => InputError.Unreadable("-", null, "standard input can be read once only", "give - once");
+
+    /// <summary>Whether more than one option of a command is to be read from standard input.</summary>
+    public static bool ReadsInputTwice(ParseResult parsed)
+    {
+        const string output = "--output";
+        int count = 0;
+        foreach (SymbolResult symbol in parsed.CommandResult.Children)
+        {
+            if (symbol is OptionResult result && result.Option.Name != output)
+                count += result.Tokens.Count(static token => token.Value == "-");
+        }
+
+        return count > 1;
+    }
 
     /// <summary>Runs a reader on a file or, for "-", on standard input.</summary>
     public static Parsed<T> Read<T>(CommandConsole console, string path, string whatItIs, Func<Stream, string, Parsed<T>> reader)

@@ -115,7 +115,7 @@ public record PlanAnswer : Answer
         AcpiWindows = firmware.AcpiWindows is { } told ? new(RangeAnswer.OrNull(told.Hole32), RangeAnswer.OrNull(told.Hole64)) : null;
         if (firmware.Placement is not { } placement)
             return;
-        Windows = [.. placement.Windows.Where(static window => window.Kind != WindowKind.Io).Select(WindowAnswer.Of)];
+        Windows = [.. placement.Windows.Where(static window => window is { Kind: not WindowKind.Io, Range.IsEmpty: false }).Select(WindowAnswer.Of)];
         Bars = [.. placement.Bars.Select(bar => PlacedBarAnswer.Of(placement.Tree, bar))];
         VirtualFunctions = placement.VirtualBars.IsEmpty ? null
             : [.. placement.VirtualBars.Select(bar => VirtualBarAnswer.Of(placement.Tree, bar))];

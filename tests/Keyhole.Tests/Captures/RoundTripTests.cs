@@ -46,7 +46,9 @@ public sealed class RoundTripTests
         from type in Gen.Elements(s_types)
         select E820Entry.FromBounds(Math.Min(first, second), Math.Max(first, second), type);
 
-    private static readonly Gen<HostDocument> s_anyMap = s_anyEntry.NonEmptyListOf().Select(entries => ToMap([.. entries]));
+    /// <summary>No entry stands twice in a row: a log's line that does was said once.</summary>
+    private static readonly Gen<HostDocument> s_anyMap = s_anyEntry.NonEmptyListOf().Select(entries =>
+        ToMap([.. entries.Where((entry, i) => i == 0 || !entry.Equals(entries[i - 1]))]));
 
     /// <summary>Maps that every dialect holds: sorted, disjoint, nothing empty, named types.</summary>
     private static readonly Gen<HostDocument> s_plainMap =
