@@ -34,6 +34,12 @@ internal sealed partial class QemuArguments
                     break;
             }
 
+            if (!isRead && property.Name == "slots")
+            {
+                Fail(OutOfRange, value, $"{InputError.Quote(property.Value)} is not a valid number of slots for memory", "write 0 to 256");
+                return;
+            }
+
             if (!isRead || sizeBytes > MaxMemoryBytes || _maxMemoryBytes > MaxMemoryBytes)
             {
                 Fail(OutOfRange, value, $"{property.Name} {InputError.Quote(property.Value)} is not a size of memory",

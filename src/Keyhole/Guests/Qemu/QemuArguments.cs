@@ -206,6 +206,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             HasBoardUsb = MachineSwitch("usb"),
             BoardDisks = _disks,
             IsBootStrict = _isBootStrict,
+            MemoryBackend = MachineProperty("memory-backend"),
             MemoryObjects = [.. _memoryObjects],
             Devices = devices.MoveToImmutable(),
         };

@@ -229,7 +229,7 @@ internal static class QemuDeviceValues
     }
 
     /// <summary>As QEMU's options spell it.</summary>
-    private static string SizeText(ulong bytes)
+    internal static string SizeText(ulong bytes)
     {
         const string suffixes = "KMGTPE";
         int suffix = -1;

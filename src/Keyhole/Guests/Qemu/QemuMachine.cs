@@ -214,6 +214,9 @@ public sealed record QemuMachine
     /// <summary>Disks on the board's own IDE or AHCI controller: SeaBIOS keeps memory for those of AHCI.</summary>
     public int BoardDisks { get; init; }
 
+    /// <summary>The object that the guest's own memory is (<c>-machine memory-backend=</c>); null where QEMU makes it.</summary>
+    internal string? MemoryBackend { get; init; }
+
     /// <summary>Objects of memory by their identifiers, sizes in bytes: what <c>memdev=</c> of ivshmem-plain means.</summary>
     public ImmutableArray<(string Id, ulong SizeBytes)> MemoryObjects { get; init => field = Given.Array(value); } = [];
 
@@ -251,6 +254,7 @@ public sealed record QemuMachine
         && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, MaxCpus, Sockets)
             == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.MaxCpus, other.Sockets)
         && (BoardDisks, IsKvm, IsBootStrict, Refusal) == (other.BoardDisks, other.IsKvm, other.IsBootStrict, other.Refusal)
+        && MemoryBackend == other.MemoryBackend
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 

@@ -133,24 +133,27 @@ internal static partial class QemuCures
 
         private bool TryWithoutHostBars(out QemuMachine without)
         {
-            bool isLacking = false;
-            ImmutableArray<QemuDevice> devices = _request.Machine.Devices;
+            ImmutableArray<QemuDevice> devices = WithoutHostBars(_request.Machine.Devices);
+            without = _request.Machine with { Devices = devices };
+            return devices != _request.Machine.Devices;
+        }
+
+        private static ImmutableArray<QemuDevice> WithoutHostBars(ImmutableArray<QemuDevice> devices)
+        {
             for (int i = 0; i < devices.Length; i++)
             {
                 if (devices[i].Host is not null || !devices[i].Driver.StartsWith("vfio-pci", StringComparison.Ordinal))
                     continue;
-                isLacking = true;
                 devices = devices.SetItem(i, devices[i] with { Host = new HostFunction([]) });
             }
 
-            without = _request.Machine with { Devices = devices };
-            return isLacking;
+            return devices;
         }
 
         /// <summary>What the BARs of 64 and of 32 bits take. False where QEMU does not plug the devices together.</summary>
         private bool TryReckonNeeds(QemuMachine machine)
         {
-            QemuTopology topology = QemuTopology.Build(machine, out PciTree? tree);
+            QemuTopology topology = QemuTopology.Build(PluggedMemory.WithoutModules(machine), out PciTree? tree);
             _isPlugRefused = topology.Refusal is not null;
             if (_isPlugRefused || tree is null || !NumberedTree.TryCreate(tree, out NumberedTree numbered))
                 return false;
@@ -319,7 +322,7 @@ internal static partial class QemuCures
                 MemorySlots = rebuilt.MemorySlots,
                 MemoryObjects = rebuilt.MemoryObjects,
                 Refusal = rebuilt.Refusal,
-                Devices = _isStartOnly ? machine.Devices : rebuilt.Devices,
+                Devices = _isStartOnly ? WithoutHostBars(rebuilt.Devices) : rebuilt.Devices,
             };
             return true;
         }

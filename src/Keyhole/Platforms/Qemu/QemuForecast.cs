@@ -114,7 +114,7 @@ internal static class QemuForecaster
 
         if (!QemuMemory.TryLayOut(machine, out QemuMemory memory, out string refusal))
         {
-            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refusal };
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refusal, Instead = MemoryThatStarts(machine) };
             return true;
         }
 
@@ -136,7 +136,14 @@ internal static class QemuForecaster
 
         if (topology.Refusal is { } words)
         {
-            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = words, Cause = topology.RefusalCause, Instead = topology.RefusalRemedy };
+            forecast = new()
+            {
+                Machine = machine,
+                Outcome = GuestOutcome.Refused,
+                Message = words,
+                Cause = topology.RefusalCause,
+                Instead = topology.RefusalRemedy ?? MemoryThatStarts(machine),
+            };
             return true;
         }
 
@@ -171,6 +178,11 @@ internal static class QemuForecaster
         };
         return true;
     }
+
+    /// <summary>What of the guest's memory is to be written in place of what QEMU refuses, as tried; null where that is not what it
+    /// refuses.</summary>
+    private static string? MemoryThatStarts(QemuMachine machine) => PluggedMemory.Mended(machine) is { } mended && !mended.Machine.Equals(machine)
+        && TryForecast(mended.Machine, out QemuForecast tried, out _) && tried.Outcome != GuestOutcome.Refused ? mended.Text : null;
 
     private static string NameOf(QemuDevice device) => device["id"] ?? device["host"] ?? "";
 

@@ -288,6 +288,7 @@ public sealed class QemuCommandLineTests
         Assert.AreEqual(expected, Machine("qemu-system-x86_64 -M pc-q35-7.2 " + options).Firmware.ToString());
 
     [TestMethod]
+    [DataRow("-m 1G,slots=300,maxmem=4G", "qemu.cmd:1: \"300\" is not a valid number of slots for memory; write 0 to 256")]
     [DataRow("-m lots", "qemu.cmd:1: size \"lots\" is not a size of memory")]
     [DataRow("-M pc\n-m 8G,maxmem=16", "qemu.cmd: maxmem is 16 B, less than the memory")]
     [DataRow("-M microvm", "qemu.cmd:1: the machine type \"microvm\"")]

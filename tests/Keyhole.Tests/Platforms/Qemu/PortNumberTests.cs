@@ -57,7 +57,8 @@ public sealed class PortNumberTests
     [TestMethod]
     public void Other_settings_are_tried_beside_the_numbers()
     {
-        string remedy = RemedyOf(ScenarioOf(Command + "-device pcie-root-port,id=r1 -device pcie-root-port,id=r2 -device pci-testdev,bus=r2,membar=1T"))!;
+        string remedy = RemedyOf(ScenarioOf(Command
+            + "-device pcie-root-port,id=r1 -device pcie-root-port,id=r2 -device pci-testdev,bus=r2,membar=1T"))!;
         Assert.StartsWith("chassis=1 for r2 and phys-bits=41, with which every BAR has its place: -cpu qemu64,host-phys-bits=off,phys-bits=41 "
             + "-device pcie-root-port,id=r2,chassis=1 (", remedy);
     }
@@ -86,8 +87,8 @@ public sealed class PortNumberTests
 
     [TestMethod]
     public void In_Proxmox_VEs_form_the_port_is_changed_where_it_stands_in_the_arguments() =>
-        Assert.AreEqual("chassis=5 for r, with which every BAR has its place: args: -device pcie-root-port,id=r,chassis=5 (in place of the line args: "
-            + "that stands there)", RemedyOf(ScenarioOf("""
+        Assert.AreEqual("chassis=5 for r, with which every BAR has its place: args: -device pcie-root-port,id=r,chassis=5 (in place of the line "
+            + "args: that stands there)", RemedyOf(ScenarioOf("""
             args: -device pcie-root-port,id=r,chassis=3
             cpu: host
             machine: q35

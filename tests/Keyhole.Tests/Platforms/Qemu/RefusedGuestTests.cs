@@ -6,9 +6,12 @@ using System.Linq;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Hosts;
+using Keyhole.Planning;
 using Keyhole.Platforms;
 using Keyhole.Platforms.Qemu;
 using Keyhole.RealQemu;
+using Keyhole.Tests.Guests.Qemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Platforms.Qemu;
@@ -18,6 +21,48 @@ namespace Keyhole.Tests.Platforms.Qemu;
 public sealed class RefusedGuestTests
 {
     private static IEnumerable<object?[]> All => RefusedGuests.All.Select(static guest => new object?[] { guest.Arguments, guest.Words });
+
+    private static (string? Message, string? Remedy) RefusalOf(string arguments, string emulator = "7.2")
+    {
+        Assert.IsTrue(QemuVersion.TryParse(emulator, out QemuVersion release));
+        var scenario = new Scenario
+        {
+            Host = Host.Unknown,
+            Guest = QemuCommandLineTests.Read($"qemu-system-x86_64 -nodefaults -accel tcg {arguments}"),
+            Qemu = new() { Emulator = release },
+        };
+        Problem? problem = Planner.Plan(scenario).Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.GuestDoesNotStart);
+        return (problem?.Message.ToString(), problem?.Remedy?.ToString());
+    }
+
+    [TestMethod]
+    [DataRow("-m 1G,slots=2", "leave slots= out, or give maxmem= beside it, which is more than the memory")]
+    [DataRow("-m 1G,slots=2,maxmem=1G", "leave slots= out, or give maxmem= beside it, which is more than the memory")]
+    [DataRow("-m 1G -object memory-backend-ram,id=m,size=2G -machine memory-backend=m",
+        "give the guest the memory that its backend has (2G), or the backend that of the guest (1G)")]
+    [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device pc-dimm,memdev=m",
+        "give the memory that is plugged in its room: slots=1, maxmem=2G (-m, or <maxMemory>)")]
+    [DataRow("-m 1G,slots=1,maxmem=3G -object memory-backend-ram,id=m,size=1G -device pc-dimm,memdev=m -object memory-backend-ram,id=n,size=4G "
+        + "-device nvdimm,memdev=n", "give the memory that is plugged in its room: slots=2, maxmem=6G (-m, or <maxMemory>)")]
+    [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device virtio-mem-pci,memdev=m",
+        "give the memory that is plugged in its room: slots=0, maxmem=2G (-m, or <maxMemory>)")]
+    // With both numbers QEMU still refuses these: nothing is recommended that was tried and does not help.
+    [DataRow("-m 1G,slots=2 -fw_cfg name=opt/a,string=1 -fw_cfg name=opt/a,string=2", null)]
+    [DataRow("-m 1G,slots=2,maxmem=4G -object memory-backend-ram,id=m,size=1G -device pc-dimm,memdev=m -device pc-dimm,memdev=m", null)]
+    public void What_is_to_be_written_of_memory_is_told_where_QEMU_takes_it(string arguments, string? remedy)
+    {
+        (string? message, string? told) = RefusalOf($"-M q35 {arguments}");
+        Assert.StartsWith("QEMU refuses to start the guest: ", message!);
+        Assert.AreEqual(remedy, told);
+    }
+
+    [TestMethod]
+    [DataRow("-m 1G,slots=2", "6.2", "invalid -m option value: missing 'maxmem' option")]
+    [DataRow("-m 1G,slots=2", "8.2", "slots specified but no max-size")]
+    [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device virtio-mem-pci,memdev=m", "8.2",
+        "the configuration is not prepared for memory devices (e.g., for memory hotplug), consider specifying the maxmem option")]
+    public void Other_releases_of_QEMU_say_it_in_their_own_words(string arguments, string emulator, string words) =>
+        Assert.AreEqual($"QEMU refuses to start the guest: {words}", RefusalOf($"-M q35 {arguments}", emulator).Message);
 
     [TestMethod]
     [DynamicData(nameof(All))]

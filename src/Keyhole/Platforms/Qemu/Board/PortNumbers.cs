@@ -75,8 +75,9 @@ internal sealed class PortNumbers
     {
         QemuDevice[] changed = [.. mended.Devices.Where((device, i) => !device.Equals(machine.Devices[i]))];
         return changed.Length == 1 ? $"{TextOf(changed[0])} for {NameOf(changed[0])}"
-            : $"a chassis of its own for {(changed.Length <= 3 && changed.All(static device => device["id"] is { Length: > 0 }) ? Listed.Of([.. changed.Select(NameOf)])
-                : string.Create(CultureInfo.InvariantCulture, $"each of {changed.Length} ports and bridges"))}";
+            : changed.Length <= 3 && changed.All(static device => device["id"] is { Length: > 0 })
+                ? $"a chassis of its own for {Listed.Of([.. changed.Select(NameOf)])}"
+            : string.Create(CultureInfo.InvariantCulture, $"a chassis of its own for each of {changed.Length} ports and bridges");
     }
 
     /// <summary>A device's chassis as the command line has it.</summary>

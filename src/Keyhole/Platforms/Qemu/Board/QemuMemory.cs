@@ -99,6 +99,8 @@ internal sealed record QemuMemory(
         if (machine.MaxMemoryBytes != 0 && machine.MaxMemoryBytes < machine.MemoryBytes)
             return $"invalid value of maxmem: maximum memory size (0x{machine.MaxMemoryBytes:x}) must be at least the initial "
                 + $"memory size (0x{machine.MemoryBytes:x})";
+        if (PluggedMemory.Refusal(machine) is { } ofMemory)
+            return ofMemory;
         bool hasSlots = machine.MemorySlots > 0 || machine.MaxMemoryBytes > machine.MemoryBytes;
         return hasSlots && type < new QemuVersion(2, 1) ? $"\"-memory 'slots|maxmem'\" is not supported by: {machine.Type}" : null;
     }

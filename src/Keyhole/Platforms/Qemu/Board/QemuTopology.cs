@@ -27,12 +27,14 @@ internal sealed partial class QemuTopology
     private readonly List<QemuBus> _roots = [];
     private readonly QemuBus _root;
     private readonly PortNumbers _ports = new();
+    private readonly PluggedMemory _memory;
     private int _bridges;
     private int _balloons;
 
     private QemuTopology(QemuMachine machine)
     {
         _machine = machine;
+        _memory = new(machine);
         bool isQ35 = machine.Type.Chipset == QemuChipset.Q35;
         _root = new QemuBus { Name = isQ35 ? "pcie.0" : "pci.0", IsRoot = true, HasAcpiHotplug = HasAcpiHotplug(machine) };
         _roots.Add(_root);
@@ -263,7 +265,7 @@ internal sealed partial class QemuTopology
 
     private bool CheckProperties(QemuDevice device)
     {
-        Refusal = QemuDeviceProperties.Refusal(_machine, device);
+        Refusal = QemuDeviceProperties.Refusal(_machine, device) ?? _memory.Refusal(device);
         return Refusal is null;
     }
 
