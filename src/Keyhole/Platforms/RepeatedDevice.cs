@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
