@@ -97,7 +97,11 @@ internal sealed class MailText : Stream
     protected override void Dispose(bool disposing)
     {
         if (disposing)
+        {
             _source.Dispose();
+            _part.Dispose();
+        }
+
         base.Dispose(disposing);
     }
 

@@ -9,7 +9,7 @@ namespace Keyhole.Reading;
 /// The bytes of a mail's base64 part: text passes as it comes, and what is packed (a log that was attached as xl-dmesg.txt.gz, an archive) is kept
 /// until its end and passes unpacked. What is damaged, too long or holds no log is passed over, as other attachments are.
 /// </summary>
-internal sealed class PackedPart
+internal sealed class PackedPart : IDisposable
 {
     private const int MaxPartBytes = 32 << 20;
 
@@ -32,6 +32,8 @@ internal sealed class PackedPart
     }
 
     public void Begin() => _state = State.Begun;
+
+    public void Dispose() => _bytes.Dispose();
 
     public void Write(byte next, MemoryStream text)
     {
