@@ -119,6 +119,21 @@ public sealed class VerifyGarbledMapTests
         Assert.DoesNotContain("the log is cut there", run.Output);
     }
 
+    /// <summary>The recorded boot has nothing of what follows the map at once, so that its end may be missing.</summary>
+    [TestMethod]
+    [DataRow("", 0)]
+    [DataRow("[    0.000000] last_pfn = 0x20000 max_arch_pfn = 0x400000000", 1)]
+    public void The_end_of_a_PVH_guests_map_is_missing_where_its_last_page_frame_follows(string next, int status)
+    {
+        string[] lines = File.ReadAllLines(PathOf("hvm", "boots", "pvh.dmesg"));
+        int last = Array.FindLastIndex(lines, static line => line.Contains("BIOS-e820: [mem", StringComparison.Ordinal));
+        lines[last] = next;
+
+        CommandRun run = Verify(lines, "--host", PathOf("hvm", "linux.log"), "--guest", PathOf("hvm", "boots", "pvh.cfg"));
+
+        Assert.AreEqual(status, run.Status, run.Output + run.Errors);
+    }
+
     [TestMethod]
     public void A_line_that_is_missing_in_the_middle_is_said_to_be_perhaps_missing()
     {

@@ -275,7 +275,7 @@ public static class FirmwareVerifier
         map ??= FirmwaresOwn(observed, scan.Pci);
         if (map is null)
             return null;
-        bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty || observed.IsMapClosed;
+        bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty || ClosesMap(scan, observed, map);
         return observed with
         {
             Map = map,
@@ -285,6 +285,11 @@ public static class FirmwareVerifier
                 || scan.Pci.LeavesOut(map.EntryLines[^1], map.EntryLines[^1] + LinesBeside),
         };
     }
+
+    /// <summary>Whether the kernel says behind its map what it says right behind it ("last_pfn = …").</summary>
+    private static bool ClosesMap(LogScan scan, ObservedBoot observed, LogMap map) => scan.Lines.Any(line =>
+        line.Speaker == LogSpeaker.Kernel && line.Number > map.EntryLines[^1] && line.Number <= observed.LastLine && line.Domain == observed.Domain
+            && KernelMessage.Parse(line.Text).Kind == KernelMessageKind.OptionsTaken);
 
     /// <summary>The map that the guest's firmware printed, the last one up to the boot's end; of SeaBIOS' and hvmloader's the former, which the
     /// operating system gets.</summary>
