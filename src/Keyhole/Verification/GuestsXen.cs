@@ -4,20 +4,14 @@ using System;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
-using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 
 namespace Keyhole.Verification;
 
 /// <summary>The Xen that a guest's log names, where it is another one than the host's of the forecast: what differs has that reason first.</summary>
-/// <remarks>Source: Linux' arch/x86/xen/enlighten_pv.c, enlighten_hvm.c; hvmloader's smbios.c for the machine's name.</remarks>
 public static class GuestsXen
 {
-    private const string OfHvmKernel = "Xen version ";
-    private const string OfPvKernel = "Xen version: ";
-    private const string Machine = "DMI: Xen HVM domU, BIOS ";
-
     /// <summary>A comparison with that reason, where there is one and something differs; else as it is.</summary>
     /// <param name="boot">The forecast.</param>
     /// <param name="verification">Its comparison with a guest's boot.</param>
@@ -31,7 +25,7 @@ public static class GuestsXen
         ArgumentNullException.ThrowIfNull(compare);
         Scenario scenario = boot.Plan.Scenario;
         if (verification.Agrees || scenario is not { Dom0: null, Host.Traits.XenVersion: { } hosts }
-            || NamedIn(scan, verification.Boot) is not { } named || (named.Value.Major, named.Value.Minor) == (hosts.Major, hosts.Minor))
+            || NamedXen.In(scan, verification.Boot) is not { } named || (named.Value.Major, named.Value.Minor) == (hosts.Major, hosts.Minor))
             return verification;
         string what = $"The log is of a guest under Xen {named.Value} (line {named.Line}), and the forecast for Xen {hosts}, which the host has";
         var under = Boot.Of(scenario with { Host = scenario.Host with { Traits = scenario.Host.Traits with { XenVersion = named.Value } } });
@@ -56,24 +50,5 @@ public static class GuestsXen
                     .. again.Explanations,
                 ],
             };
-    }
-
-    private static LogFact<XenVersion>? NamedIn(LogScan scan, ObservedBoot boot)
-    {
-        int end = BootLog.Of(scan).Where(other => other.FirstLine > boot.FirstLine && other.Domain == boot.Domain)
-            .Select(static other => other.FirstLine).DefaultIfEmpty(int.MaxValue).Min();
-        foreach (LogLine line in scan.Lines)
-        {
-            if (line.Speaker != LogSpeaker.Kernel || line.Domain != boot.Domain || line.Number < boot.FirstLine || line.Number >= end)
-                continue;
-            foreach (string title in (ReadOnlySpan<string>)[OfPvKernel, OfHvmKernel, Machine])
-            {
-                if (line.Text.StartsWith(title, StringComparison.Ordinal)
-                    && XenVersion.TryParse(line.Text.AsSpan(title.Length).TrimStart(), out XenVersion version))
-                    return new(version, line.Number);
-            }
-        }
-
-        return null;
     }
 }
