@@ -50,6 +50,19 @@ public static class RefusedGuests
         ("-M q35 -m 1G -device pcie-pci-bridge,id=b", null),
         ("-M pc -m 1G -device pxb,id=x,bus_nr=20", null),
 
+        // Names.
+        ("-M q35 -m 1G -device pci-testdev,id=a -device pci-testdev,id=a", "Duplicate ID 'a' for device"),
+        ("-M q35 -m 1G -device pcie-root-port,id=a -device isa-serial,id=a", "Duplicate ID 'a' for device"),
+        ("-M q35 -m 1G -device pci-testdev,id=a -device {\"driver\":\"pci-testdev\",\"id\":\"a\"}", "Duplicate device ID 'a'"),
+        ("-M q35 -m 1G -device pci-testdev -device pci-testdev", null),
+        ($"-M q35 -m 1G {Memory("m", "1G")} {Memory("m", "1G")}", "Duplicate ID 'm' for object"),
+        ($"-M q35 -m 1G {Memory("m", "1G")} -object iothread,id=m", "Duplicate ID 'm' for object"),
+        ($"-M q35 -m 1G {Memory("m", "1G")} -device ivshmem-plain,id=m,memdev=m", null),
+        ("-M q35 -m 1G -netdev user,id=n -netdev user,id=n", "Duplicate ID 'n' for netdev"),
+        ("-M q35 -m 1G -drive id=x,if=none -drive id=x,if=none", "Duplicate ID 'x' for drive"),
+        ("-M q35 -m 1G -chardev null,id=x -chardev null,id=x", "Duplicate ID 'x' for chardev"),
+        ("-M q35 -m 1G -chardev null,id=x -netdev user,id=x -drive id=x,if=none -device pci-testdev,id=x", null),
+
         // The guest's own memory.
         ("-M q35 -m 1G,slots=2", "slots specified but no max-size"),
         ("-M pc-q35-4.0 -m 1G,slots=2", "slots specified but no max-size"),

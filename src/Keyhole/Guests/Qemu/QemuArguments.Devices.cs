@@ -33,6 +33,7 @@ internal sealed partial class QemuArguments
         if (value.Text.StartsWith('{'))
         {
             Note(driver);
+            NoteName("device", device["id"], value);
             if (_jsonDevices.Count < MaxDevices)
                 _jsonDevices.Add(device);
             else
@@ -46,6 +47,7 @@ internal sealed partial class QemuArguments
     private void AddDevice(QemuDevice device, QemuWord at)
     {
         Note(device.Driver);
+        NoteName("device", device["id"], at);
         if (_devices.Count >= MaxDevices)
             Fail(TooLarge, at, $"more than {MaxDevices} devices", "check that this is one guest");
         else

@@ -13,6 +13,7 @@ internal sealed partial class QemuArguments
     private void ReadObject(QemuWord value)
     {
         ImmutableArray<QemuProperty> properties = Properties(value, "qom-type");
+        NoteName("object", QemuOptionSyntax.Find(properties, "id"), value);
         if (QemuOptionSyntax.Find(properties, "qom-type")?.StartsWith("memory-backend", StringComparison.Ordinal) != true
             || QemuOptionSyntax.Find(properties, "id") is not { } id)
             return;
@@ -25,6 +26,18 @@ internal sealed partial class QemuArguments
         }
 
         _memoryObjects.Add((id, sizeBytes));
+    }
+
+    /// <summary>QEMU takes each name once among devices, objects, networks, drives and channels.</summary>
+    /// <param name="kind">As QEMU calls it.</param>
+    private void NoteName(string kind, string? name, QemuWord at)
+    {
+        if (name is null || at.NeedsShell || _names.Add((kind, name)))
+            return;
+        bool isJson = at.Text.StartsWith('{');
+        _sameName ??= !isJson ? $"Duplicate ID '{name}' for {kind}"
+            : kind == "device" ? $"Duplicate device ID '{name}'"
+            : kind == "object" ? $"attempt to add duplicate property '{name}' to object (type 'container')" : null;
     }
 
     /// <summary><c>name=opt/ovmf/X-PciMmio64Mb,string=65536</c>.</summary>

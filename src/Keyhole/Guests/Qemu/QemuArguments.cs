@@ -73,6 +73,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private string? _ramdisk;
     private string? _commandLine;
     private InputError? _error;
+    private readonly HashSet<(string Kind, string Name)> _names = [];
+    private string? _sameName;
 
     public void Remark(string remark) => _remarks.Add(remark);
 
@@ -223,6 +225,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             HostKernel = _hostKernel,
             HugePageBytes = _hugePageBytes,
             LastWords = _lastWords,
+            Refusal = _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
             FirmwareFile = InputError.OneLine(file, 200),
             Firmware = QemuFirmwareGuess.NameOf(file, isFlash),
             Cpu = cpu,
@@ -302,6 +305,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 _drives.Add([new("if", "pflash"), new("file", text)]);
                 break;
             case "drive":
+                NoteName("drive", QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, ""), "id"), value);
                 ReadDrive(text);
                 break;
             case "blockdev":
@@ -341,7 +345,11 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             case "nic" or "net":
                 ReadNic(text, isNet: name is "net");
                 break;
+            case "chardev":
+                NoteName("chardev", QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, ""), "id"), value);
+                break;
             case "netdev":
+                NoteName("netdev", QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, ""), "id"), value);
                 _hasNetworks = true;
                 break;
             case "nodefaults" or "nodefault":

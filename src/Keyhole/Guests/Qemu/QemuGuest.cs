@@ -103,6 +103,9 @@ public sealed record QemuGuest
     /// <summary>The words with which QEMU ended, where the source is a log that has them; empty elsewhere.</summary>
     internal string LastWords { get; init; } = "";
 
+    /// <summary>Why QEMU does not take what the configuration says, whatever its release is; null where nothing of the kind stops it.</summary>
+    internal StartRefusal? Refusal { get; init; }
+
     /// <summary>What is said of the processor.</summary>
     public QemuCpuChoice Cpu { get; init; } = new();
 
@@ -131,6 +134,7 @@ public sealed record QemuGuest
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm,
             other.Emulator, other.EmulatorText, other.HostKernel)
         && (LeastEmulator, HugePageBytes, LastWords, Room) == (other.LeastEmulator, other.HugePageBytes, other.LastWords, other.Room)
+        && Refusal == other.Refusal
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga,
             other.HasNoDefaultVga, other.Machine)
         && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));

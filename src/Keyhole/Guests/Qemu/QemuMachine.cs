@@ -128,6 +128,9 @@ internal sealed record StartRefusal(string Program, string Words, string Cause)
 {
     /// <summary>Whether another version of the board is what helps.</summary>
     public bool IsOfType { get; init; }
+
+    /// <summary>Whether two have the same name, which no setting helps against.</summary>
+    public bool IsOfName { get; init; }
 }
 
 /// <summary>Everything about a guest of QEMU that decides its memory map and where its BARs come to lie, whichever file it was read from.</summary>

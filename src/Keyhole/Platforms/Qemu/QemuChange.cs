@@ -226,6 +226,9 @@ internal sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Bes
     /// <summary>Whether nothing was tried because QEMU refuses how the devices are plugged together.</summary>
     public bool IsPlugRefused { get; init; }
 
+    /// <summary>Whether nothing was tried because two have the same name.</summary>
+    public bool IsNameRefused { get; init; }
+
     /// <summary>Whether BARs of devices that are passed through are not told and do not count: the guest starts, and no more is said.</summary>
     public bool IsStartOnly { get; init; }
 

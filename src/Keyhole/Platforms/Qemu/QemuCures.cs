@@ -66,11 +66,12 @@ internal static partial class QemuCures
 
         private bool _isStartOnly;
         private bool _isPlugRefused;
+        private bool _isNameRefused;
 
         /// <summary>Without which QEMU does not plug the devices together, whatever else is set.</summary>
         private ImmutableArray<QemuChange> _first = [];
 
-        public QemuCure Result() => new([.. _trials], _best) { IsStartOnly = _isStartOnly, IsPlugRefused = _isPlugRefused };
+        public QemuCure Result() => new([.. _trials], _best) { IsStartOnly = _isStartOnly, IsPlugRefused = _isPlugRefused, IsNameRefused = _isNameRefused };
 
         public bool TryRun()
         {
@@ -81,6 +82,12 @@ internal static partial class QemuCures
             if (asItIs.IsCure)
             {
                 _best = asItIs;
+                return true;
+            }
+
+            if (_request.Machine.Refusal is { IsOfName: true })
+            {
+                _isNameRefused = true;
                 return true;
             }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Addresses;
@@ -108,7 +109,7 @@ internal static class QemuForecaster
 
         if (machine.Refusal is { } refused)
         {
-            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refused.Words };
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refused.Words, Instead = NamesThatStart(machine) };
             return true;
         }
 
@@ -183,6 +184,30 @@ internal static class QemuForecaster
     /// refuses.</summary>
     private static string? MemoryThatStarts(QemuMachine machine) => PluggedMemory.Mended(machine) is { } mended && !mended.Machine.Equals(machine)
         && TryForecast(mended.Machine, out QemuForecast tried, out _) && tried.Outcome != GuestOutcome.Refused ? mended.Text : null;
+
+    /// <summary>That another name is what helps, as tried; null where names are not what QEMU refuses, or another one does not help.</summary>
+    private static string? NamesThatStart(QemuMachine machine)
+    {
+        if (machine.Refusal is not { IsOfName: true })
+            return null;
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        ImmutableArray<QemuDevice> devices = machine.Devices;
+        for (int i = 0; i < devices.Length; i++)
+        {
+            string? name = devices[i]["id"];
+            if (name is null || names.Add(name))
+                continue;
+            while (!names.Add(name))
+                name += "b";
+            devices = devices.SetItem(i, devices[i] with
+            {
+                Properties = [.. devices[i].Properties.Where(static property => property.Name != "id"), new("id", name)],
+            });
+        }
+
+        return TryForecast(machine with { Refusal = null, Devices = devices }, out QemuForecast tried, out _) && tried.Outcome != GuestOutcome.Refused
+            ? "give one of the two another id=" : null;
+    }
 
     private static string NameOf(QemuDevice device) => device["id"] ?? device["host"] ?? "";
 

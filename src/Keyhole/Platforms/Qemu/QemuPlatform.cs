@@ -126,7 +126,8 @@ internal sealed class QemuPlatform : IPlatform
         };
     }
 
-    private static string Untried(QemuCure cure) => cure.IsPlugRefused ? "QEMU refuses how the devices are plugged together, whatever is set"
+    private static string Untried(QemuCure cure) => cure.IsNameRefused ? "QEMU refuses a name that is there twice, whatever is set"
+        : cure.IsPlugRefused ? "QEMU refuses how the devices are plugged together, whatever is set"
         : "what one of the devices asks for is not known";
 
     /// <summary>Where the firmware places all BARs with one of the settings: then something else is in the way.</summary>

@@ -57,6 +57,18 @@ public sealed class RefusedGuestTests
     }
 
     [TestMethod]
+    public void Of_two_of_one_name_one_is_to_get_another_and_compare_says_why_nothing_was_tried()
+    {
+        const string twice = "-M q35 -m 1G -device pci-testdev,id=a -device pci-testdev,id=a";
+        Assert.AreEqual(("QEMU refuses to start the guest: Duplicate ID 'a' for device", "give one of the two another id="), RefusalOf(twice));
+        // Another name would not help here: both are at the same place.
+        Assert.IsNull(RefusalOf("-M q35 -m 1G -device pci-testdev,id=a,addr=5 -device pci-testdev,id=a,addr=5").Remedy);
+        var scenario = new Scenario { Host = Host.Unknown, Guest = QemuCommandLineTests.Read($"qemu-system-x86_64 -nodefaults -accel tcg {twice}") };
+        SettingComparison comparison = Planner.PlatformOf(scenario).CompareSettings(scenario)!;
+        Assert.AreEqual((null, "none could be tried: QEMU refuses a name that is there twice, whatever is set"), (comparison.Best, comparison.Why));
+    }
+
+    [TestMethod]
     [DataRow("-m 1G,slots=2", "6.2", "invalid -m option value: missing 'maxmem' option")]
     [DataRow("-m 1G,slots=2", "8.2", "slots specified but no max-size")]
     [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device virtio-mem-pci,memdev=m", "8.2",
