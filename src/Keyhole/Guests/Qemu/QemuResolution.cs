@@ -74,7 +74,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             Type = type,
             Emulator = emulator,
             IsEmulatorAssumed = !isTold,
-            Refusal = guest.Refusal is not null ? guest.Refusal : isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null,
+            Refusal = guest.Refusal ?? (isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null),
             Firmware = firmware,
             OtherFirmware = others,
             Cpu = Cpu(name, type, emulator),

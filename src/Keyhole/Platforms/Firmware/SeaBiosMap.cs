@@ -40,15 +40,18 @@ internal static class SeaBiosMap
     public static ImmutableArray<E820Entry> Make(FirmwareInput input, Func<int, bool> isBeyondReach)
     {
         ulong low = input.Memory.LowEnd;
-        ulong kept = low - KeptBytes(input, isBeyondReach);
+        // Where there is no room for the zone at the end of RAM, nothing is kept there, and RAM that ends at 1 MiB has no part behind it.
+        ulong kept = low < OneMiB + SmallZone ? low : low - KeptBytes(input, isBeyondReach);
         var map = new List<E820Entry>
         {
             E820Entry.FromBounds(0, ExtendedBiosData, E820Type.Ram),
             E820Entry.FromBounds(ExtendedBiosData, VideoMemory, E820Type.Reserved),
             E820Entry.FromBounds(BiosStart, OneMiB, E820Type.Reserved),
-            E820Entry.FromBounds(OneMiB, kept, E820Type.Ram),
-            E820Entry.FromBounds(kept, low, E820Type.Reserved),
         };
+        if (kept > OneMiB)
+            map.Add(E820Entry.FromBounds(OneMiB, kept, E820Type.Ram));
+        if (low > Math.Max(kept, OneMiB))
+            map.Add(E820Entry.FromBounds(Math.Max(kept, OneMiB), low, E820Type.Reserved));
         if (input.IsQ35)
         {
             map.Add(E820Entry.FromBounds(Mmconfig, MmconfigEnd, E820Type.Reserved));

@@ -71,7 +71,12 @@ internal static partial class QemuCures
         /// <summary>Without which QEMU does not plug the devices together, whatever else is set.</summary>
         private ImmutableArray<QemuChange> _first = [];
 
-        public QemuCure Result() => new([.. _trials], _best) { IsStartOnly = _isStartOnly, IsPlugRefused = _isPlugRefused, IsNameRefused = _isNameRefused };
+        public QemuCure Result() => new([.. _trials], _best)
+        {
+            IsStartOnly = _isStartOnly,
+            IsPlugRefused = _isPlugRefused,
+            IsNameRefused = _isNameRefused,
+        };
 
         public bool TryRun()
         {

@@ -57,6 +57,20 @@ public sealed class QemuRuleTests
             Forecast(options + " -m 1G").Message);
 
     [TestMethod]
+    [DataRow("-machine q35 -m 1", "")]
+    [DataRow("-machine pc -m 1", "")]
+    [DataRow("-machine q35,max-ram-below-4g=1M -m 8G", "")]
+    [DataRow("-machine q35,max-ram-below-4g=960K -m 8G", "")]
+    [DataRow("-machine q35 -m 1032K", "[0x100000, 0x102000) Ram")]
+    [DataRow("-machine q35 -m 1536K", "[0x100000, 0x160000) Ram, [0x160000, 0x180000) Reserved")]
+    [DataRow("-machine q35 -m 2", "[0x100000, 0x1e0000) Ram, [0x1e0000, 0x200000) Reserved")]
+    public void SeaBIOS_keeps_nothing_at_the_end_of_low_RAM_that_has_no_room_for_it(string options, string aboveOneMiB) =>
+        // As SeaBIOS 1.16.2 prints it under QEMU 7.2.
+        Assert.AreEqual(aboveOneMiB, string.Join(", ", Forecast(options, emulator: 7).E820.SkipWhile(static entry => entry.End != 0x100000).Skip(1)
+            .Where(static entry => entry.Address < 0x80000000)
+            .Select(static entry => $"[0x{entry.Address:x}, 0x{entry.End:x}) {entry.Type}")));
+
+    [TestMethod]
     [DataRow(7, "off", true)]
     [DataRow(7, "on", false)]
     [DataRow(10, "off", false)]
