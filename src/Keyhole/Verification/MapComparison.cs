@@ -24,8 +24,10 @@ internal static class MapComparison
         out int lost)
     {
         LogMap map = boot.Map!;
-        ImmutableArray<Part> left = [.. WithoutLost(forecast, boot, map.Entries, out lost).SelectMany(entry => PartsOf(entry, 0, notKnown))];
-        ImmutableArray<Part> right = [.. map.Entries.SelectMany((entry, i) => PartsOf(entry, map.EntryLines[i], notKnown))];
+        ImmutableArray<(E820Entry Entry, int Line)> observed = InOrderOf(forecast, [.. map.Entries.Zip(map.EntryLines)]);
+        ImmutableArray<Part> left = [.. WithoutLost(forecast, boot, [.. observed.Select(static one => one.Entry)], out lost)
+            .SelectMany(entry => PartsOf(entry, 0, notKnown))];
+        ImmutableArray<Part> right = [.. observed.SelectMany(one => PartsOf(one.Entry, one.Line, notKnown))];
         HashSet<E820Entry> inForecast = [.. left.Select(static part => part.Entry)];
         HashSet<E820Entry> inLog = [.. right.Select(static part => part.Entry)];
         var findings = ImmutableArray.CreateBuilder<Finding>();
@@ -75,6 +77,32 @@ internal static class MapComparison
                 && !known.Contains((Text(entry), map.EntryLines[i])))
                 yield return Surplus(entry, map.EntryLines[i]);
         }
+    }
+
+    /// <summary>A log's entries as a forecast has them: lines that have changed places are the same map. Where neither order is that of addresses, all
+    /// have to be there for that.</summary>
+    private static ImmutableArray<(E820Entry Entry, int Line)> InOrderOf(
+        ImmutableArray<E820Entry> forecast, ImmutableArray<(E820Entry Entry, int Line)> observed)
+    {
+        bool isSorted = true;
+        for (int i = 1; i < forecast.Length; i++)
+            isSorted &= forecast[i - 1].Address <= forecast[i].Address;
+        if (isSorted)
+            return [.. observed.OrderBy(static one => one.Entry.Address)];
+        if (forecast.Length != observed.Length)
+            return observed;
+        List<(E820Entry Entry, int Line)> left = [.. observed];
+        var ordered = ImmutableArray.CreateBuilder<(E820Entry, int)>(observed.Length);
+        foreach (E820Entry entry in forecast)
+        {
+            int at = left.FindIndex(one => one.Entry == entry);
+            if (at < 0)
+                return observed;
+            ordered.Add(left[at]);
+            left.RemoveAt(at);
+        }
+
+        return ordered.MoveToImmutable();
     }
 
     private static IEnumerable<Part> PartsOf(E820Entry entry, int line, ImmutableArray<ByteRange> notKnown) =>

@@ -18,6 +18,9 @@ namespace Keyhole.Verification;
 internal static class WindowExplanations
 {
     /// <summary>Less memory lets go of RAM alone: what xl marks unusable begins at the end of the guest's RAM, and ends where it did.</summary>
+    private static bool IsReserved(ImmutableArray<E820Entry> map, ByteRange range) =>
+        map.Any(entry => entry.Type == E820Type.Reserved && entry.Range.Overlaps(range));
+
     private static string LessMemory(string obstacle) =>
         obstacle == LinuxTypeNames.OfResource(E820Type.Ram) ? ", or less low memory"
         : obstacle == LinuxTypeNames.OfResource(E820Type.Unusable) ? "; less memory does not help: what lies below the host's first reserved region "
@@ -50,7 +53,12 @@ internal static class WindowExplanations
         if (obstacle.Length == 0)
             return $"{lines}: the {windows} could not be claimed; why not does not stand in {(isOne ? "that line" : "these lines")}.";
         if (obstacle.Equals("reserved", StringComparison.OrdinalIgnoreCase))
-            return $"{lines}: the {windows} {meets} with reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
+            return $"{lines}: the {windows} {meets} with "
+                + (IsReserved(forecast.KernelMap, failed.ObstacleRange)
+                    || (observed.Map is { } map && IsReserved(map.Entries, failed.ObstacleRange))
+                    ? $"reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
+                    : $"{Verifier.Range(failed.ObstacleRange)}, which the kernel calls reserved, and which neither the forecast's map nor the log's has "
+                        + "as such: what reserved it does not stand there.")
                 + (failed.Window.End <= X86Layout.OneMiB
                     ? " Below 1 MiB lies the copy of a display's ROM, which is no BAR: nothing is lost."
                     : "");
