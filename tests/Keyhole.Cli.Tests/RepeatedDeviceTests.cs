@@ -12,7 +12,8 @@ namespace Keyhole.Cli.Tests;
 [TestClass]
 public sealed class RepeatedDeviceTests
 {
-    private const string CommandLine = "qemu-system-x86_64 -accel kvm -M q35 -m 2G -device vfio-pci,host=01:00.0 -device vfio-pci,host=0000:01:00.0\n";
+    private const string CommandLine =
+        "qemu-system-x86_64 -accel kvm -M q35 -m 2G -device vfio-pci,host=01:00.0 -device vfio-pci,host=0000:01:00.0\n";
 
     private const string Xml = """
         <domain type='kvm'><name>g</name><memory unit='MiB'>2048</memory><os><type arch='x86_64' machine='pc-q35-9.0'>hvm</type></os><devices>

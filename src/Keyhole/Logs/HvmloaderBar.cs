@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using Keyhole.Addresses;
 using Keyhole.Pci;
 using Keyhole.Reading;
 

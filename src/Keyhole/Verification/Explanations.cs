@@ -174,7 +174,8 @@ internal static partial class Explanations
         return agreeing.Length == 0
             ? (Phrase)($"With the {(request.IsDom0 ? "machine map" : "guest's map")} and the memory that are taken here, no kernel version that is "
                 + $"known does everything that the log shows (what differs: {What(differing)}). "
-                + $"Either {(mayLackLines ? "lines are missing, or " : "")}they are not those of this boot, or its kernel {Larger(observed)}does something that is not known.")
+                + $"Either {(mayLackLines ? "lines are missing, or " : "")}they are not those of this boot, or its kernel "
+                + $"{Larger(observed)}does something that is not known.")
             : $"All of the memory setup in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
 

@@ -275,7 +275,8 @@ public static class FirmwareVerifier
         map ??= FirmwaresOwn(observed, scan.Pci);
         if (map is null)
             return null;
-        bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty || ClosesMap(scan, observed, map);
+        bool goesOn = observed.Facts.PciGap is not null || observed.Facts.Memory is not null || !scan.Pci.IsEmpty
+            || ClosesMap(scan, observed, map);
         return observed with
         {
             Map = map,

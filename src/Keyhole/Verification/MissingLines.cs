@@ -24,7 +24,7 @@ internal static class MissingLines
         string named = string.Join("; ", differing.Take(MostNamed).Select(static one => $"{one.What} {one.Forecast} before line {one.Line}"))
             + (differing.Length > MostNamed ? " …" : "");
         return $"Everything of this that the log shows is as forecast; it lacks {Counted.Of(differing.Length, "line")} of it ({named}). "
-            + $"{(differing.Length == 1 ? "It" : "They")} may have got lost on the way into the log (a serial line, a buffer, somebody who copied it): "
-            + "look at the whole log before anything else.";
+            + $"{(differing.Length == 1 ? "It" : "They")} may have got lost on the way into the log (a serial line, a buffer, somebody who copied "
+            + "it): look at the whole log before anything else.";
     }
 }
