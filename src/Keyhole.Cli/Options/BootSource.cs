@@ -259,7 +259,7 @@ internal sealed class BootSource
         if (maxBytes is { } limit && limit >> Frames.Shift < pages)
             return InputError.Conflict("--max", null,
                 $"dom0 starts with {Counted.Of((long)pages, "page")} ({ByteSize.ToText(pages << Frames.Shift)}), and Xen gives it no more than "
-                    + "its maximum",
+                    + $"its maximum",
                 "give the maximum that it was given, or with --nr-pages what it starts with under this one");
         ulong? maxPages = maxBytes is { } most ? most >> Frames.Shift : log?.MaxPages;
         bool isPvh = log?.Pvh is not null;

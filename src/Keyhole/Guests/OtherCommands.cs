@@ -17,12 +17,12 @@ internal static class OtherCommands
     private static readonly FrozenDictionary<string, (string What, string Remedy)> s_programs = new Dictionary<string, (string What, string Remedy)>
     {
         ["virt-install"] = ("a command of virt-install, which makes a domain of libvirt's",
-            "give that domain: virsh dumpxml GUEST, or the command's own output with --print-xml"),
+            "give that domain: virsh dumpxml GUEST, or the XML that the command itself prints where it is asked to"),
         ["virt-clone"] = ("a command of virt-clone, which makes a domain of libvirt's", FromLibvirt),
         ["virt-xml"] = ("a command of virt-xml, which changes a domain of libvirt's", FromLibvirt),
         ["virsh"] = ("a command of virsh and not what it prints", "give the domain: virsh dumpxml GUEST"),
         ["pvesh"] = ("a command of Proxmox VE's pvesh, which tells a part of a guest",
-            "give what qm config VMID prints, or qm showcmd VMID --pretty"),
+            "give what qm config VMID prints, or qm showcmd VMID"),
         ["lxc"] = ("a command of LXD's, which makes QEMU's configuration itself", FromLxd),
         ["incus"] = ("a command of Incus', which makes QEMU's configuration itself", FromLxd),
         ["cloud-hypervisor"] = ("a command of Cloud Hypervisor, whose guests are not known here", Others),
@@ -54,7 +54,7 @@ internal static class OtherCommands
             if (line[0] == '#' && !HasOption(command) && command is not [.., '\\'])
                 continue;
             if (Of(command) is { } found)
-                return InputError.NotSupported(sourceName, number, found.What, found.Remedy);
+                return InputError.NotSupported(sourceName, number, $"{found.What}", found.Remedy);
             if (line[0] != '#')
                 return null;
         }
@@ -89,7 +89,7 @@ internal static class OtherCommands
         if (number.Length is 0 or > 9)
             number = "VMID";
         return ($"a command of Proxmox VE's qm ({verb}) and not a guest's configuration",
-            $"give what qm config {number} prints, or qm showcmd {number} --pretty");
+            $"give what qm config {number} prints, or qm showcmd {number}");
     }
 
     private static bool HasOption(ReadOnlySpan<char> text) => text.StartsWith("-") || text.Contains(" -", StringComparison.Ordinal);

@@ -30,6 +30,7 @@ internal sealed class MapInProgress
     private bool _isOmissionDrawn;
     private int _cutLine;
     private int _lastLine;
+    private int _repeats;
     private bool? _isFollowed;
     private string _source = "";
 
@@ -75,6 +76,7 @@ internal sealed class MapInProgress
         _omissionLine = 0;
         _cutLine = 0;
         _lastLine = 0;
+        _repeats = 0;
         _isFollowed = null;
         IsBehindProse = false;
         FirstLine = 0;
@@ -91,7 +93,13 @@ internal sealed class MapInProgress
     }
 
     /// <summary>The last entry's line stands once more: what comes next is right behind it all the same.</summary>
-    public void PassRepeat(int line) => _lastLine = _lastLine == line - 1 ? line : _lastLine;
+    public void PassRepeat(int line)
+    {
+        if (_lastLine != line - 1)
+            return;
+        _lastLine = line;
+        _repeats++;
+    }
 
     /// <summary>What comes next behind the last entry: a message or another map of its log, or what somebody has written.</summary>
     public void NoteFollowing(bool isLog) => _isFollowed ??= HasEntries ? isLog : null;
@@ -233,7 +241,9 @@ internal sealed class MapInProgress
                 over = order[i];
         }
 
-        return over < 0 || twice * 3 < _entries.Count ? null : InputError.Malformed(_source, _entryLines[over],
+        // A log that says every line twice is one boot's.
+        bool isDoubled = _repeats >= _entries.Count;
+        return over < 0 || isDoubled || (twice + _repeats) * 3 < _entries.Count + _repeats ? null : InputError.Malformed(_source, _entryLines[over],
             $"the lines of two boots are mixed in this map: {_entries[over].Range} is over another of its entries",
             "give the log of one boot, its lines in their order");
     }

@@ -79,8 +79,8 @@ internal static class MapComparison
         }
     }
 
-    /// <summary>A log's entries as a forecast has them: lines that have changed places are the same map. Where neither order is that of addresses, all
-    /// have to be there for that.</summary>
+    /// <summary>A log's entries as a forecast has them: lines that have changed places are the same map. Where neither order is that of addresses,
+    /// all have to be there for that.</summary>
     private static ImmutableArray<(E820Entry Entry, int Line)> InOrderOf(
         ImmutableArray<E820Entry> forecast, ImmutableArray<(E820Entry Entry, int Line)> observed)
     {

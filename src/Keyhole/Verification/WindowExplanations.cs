@@ -57,8 +57,8 @@ internal static class WindowExplanations
                 + (IsReserved(forecast.KernelMap, failed.ObstacleRange)
                     || (observed.Map is { } map && IsReserved(map.Entries, failed.ObstacleRange))
                     ? $"reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
-                    : $"{Verifier.Range(failed.ObstacleRange)}, which the kernel calls reserved, and which neither the forecast's map nor the log's has "
-                        + "as such: what reserved it does not stand there.")
+                    : $"{Verifier.Range(failed.ObstacleRange)}, which the kernel calls reserved, and which neither the forecast's map nor the log's "
+                        + "has as such: what reserved it does not stand there.")
                 + (failed.Window.End <= X86Layout.OneMiB
                     ? " Below 1 MiB lies the copy of a display's ROM, which is no BAR: nothing is lost."
                     : "");

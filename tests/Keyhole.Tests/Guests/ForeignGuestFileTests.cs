@@ -44,7 +44,7 @@ public sealed class ForeignGuestFileTests
     [DataRow("crosvm run -m 4096 vmlinux", "crosvm", "guests of Xen")]
     [DataRow("$ sudo bhyve -c 4 -m 8G vm", "bhyve", "guests of Xen")]
     [DataRow("VBoxManage modifyvm \"g\" --memory 4096", "VirtualBox", "guests of Xen")]
-    [DataRow("qm set 101 -hostpci0 01:00,pcie=1\nqm set 101 --machine q35", "qm (set)", "qm config 101 prints, or qm showcmd 101 --pretty")]
+    [DataRow("qm set 101 -hostpci0 01:00,pcie=1\nqm set 101 --machine q35", "qm (set)", "qm config 101 prints, or qm showcmd 101")]
     [DataRow("root@pve:~# qm create 104 --memory 2048", "qm (create)", "qm config 104")]
     [DataRow("lxc config device add v gpu gpu", "LXD", "-readconfig")]
     [DataRow("sudo incus launch images:debian/12 v --vm", "Incus", "-readconfig")]

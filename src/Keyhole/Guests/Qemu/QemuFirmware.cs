@@ -53,7 +53,7 @@ public readonly record struct QemuFirmware(FirmwareName Name, int Major, int Min
     public FirmwareMaker Maker { get; init; }
 
     /// <summary>The last of its kind whose behaviour is known by records.</summary>
-    public QemuFirmware NewestKnown => Name == FirmwareName.SeaBios ? new(Name, 1, 17) : new(Name, 2026, 8) { IsUpstream = true };
+    internal QemuFirmware NewestKnown => Name == FirmwareName.SeaBios ? new(Name, 1, 17) : new(Name, 2026, 8) { IsUpstream = true };
 
     /// <summary>Whether the release is the given one or a later one.</summary>
     public bool IsSince(int major, int minor, int patch = 0) => (Major, Minor, Patch).CompareTo((major, minor, patch)) >= 0;

@@ -7,7 +7,6 @@ using Keyhole.Hosts;
 using Keyhole.Pci;
 using Keyhole.Planning;
 using Keyhole.Platforms;
-using Keyhole.Platforms.Qemu;
 using Keyhole.Tests.Guests.Qemu;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
