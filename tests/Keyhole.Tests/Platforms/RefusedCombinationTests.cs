@@ -49,6 +49,28 @@ public sealed class RefusedCombinationTests
         Assert.AreEqual(words, Boot.Of(plan.Scenario).Message);
     }
 
+    /// <summary>Values that no release knows, in xl's own words.</summary>
+    [TestMethod]
+    [DataRow("hdtype=\"scsi\"", "ERROR: invalid value \"scsi\" for \"hdtype\"")]
+    [DataRow("hdtype=\"AHCI\"", null)]
+    [DataRow("bios=\"uefi\"", "ERROR: invalid value \"uefi\" for \"bios\"")]
+    [DataRow("bios=\"SeaBIOS\"", null)]
+    [DataRow("bios=\"rombios\"", "qemu-xen does not support bios=rombios.")]
+    [DataRow("bios=\"rombios\"\ndevice_model_version=\"qemu-xen-traditional\"", null)]
+    [DataRow("bios=\"seabios\"\ndevice_model_version=\"qemu-xen-traditional\"", "qemu-xen-traditional requires bios=rombios.")]
+    [DataRow("device_model_version=\"qemu\"", "Unknown device_model_version \"qemu\" specified")]
+    [DataRow("vcpus=4\nmaxvcpus=2", "xl: maxvcpus < vcpus")]
+    [DataRow("vcpus=4\nmaxvcpus=0", null)]
+    public void A_value_that_xl_does_not_take_keeps_an_HVM_guest_from_being_created(string config, string? words)
+    {
+        Plan plan = PlanOf("4.17.0", "hvm", $"memory=2048\n{config}");
+
+        Assert.AreEqual(words is not null, plan.Firmware?.Outcome == GuestOutcome.Refused);
+        Problem? problem = plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.GuestDoesNotStart);
+        Assert.AreEqual(words is not null, problem is not null);
+        Assert.Contains(words ?? "", problem?.Message.ToString() ?? "");
+    }
+
     [TestMethod]
     [DataRow("4.7.0", "hvm", OnDemand + "altp2mhvm=1")]
     [DataRow("4.8.0", "hvm", OnDemand + "altp2m=\"external\"")]
