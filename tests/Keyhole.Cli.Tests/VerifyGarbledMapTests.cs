@@ -154,6 +154,16 @@ public sealed class VerifyGarbledMapTests
         }
     }
 
+    /// <summary>A guest with less memory has no RAM at 4 GiB, and no line of its log got lost.</summary>
+    [TestMethod]
+    public void Where_RAM_is_missing_the_guest_may_have_less_of_it()
+    {
+        CommandRun run = OfKvm([.. KvmLines().Where(static line => !line.Contains("BIOS-e820: [mem 0x0000000100000000-", StringComparison.Ordinal))]);
+
+        string words = string.Join(' ', run.Output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains("or the guest has less memory than was told", words);
+    }
+
     [TestMethod]
     public void A_line_that_says_something_else_is_none_that_is_missing()
     {

@@ -28,7 +28,6 @@ internal sealed class BootInProgress
     private LogFact<BootFailure>? _end;
     private string? _xensCause;
     private ulong _milliseconds;
-    private int _phase;
     private bool _hasBootConsole;
     private bool _isReplayed;
     private LogMap? _map;
@@ -98,17 +97,16 @@ internal sealed class BootInProgress
     };
 
     /// <summary>
-    /// Whether a message is of another boot, as in what is left of two in a ring buffer: its stamp goes back, and the boot was over or further on.
-    /// Stamps alone tell nothing: under Xen they begin again once the kernel has its clock. A real console says all again from the start.
+    /// Whether a message is of another boot, as in what is left of two in a ring buffer: its stamp goes back, and the boot was over. Stamps alone
+    /// tell nothing: under Xen they begin again once the kernel has its clock, and who looks for a word after the other in a log has them in pieces.
     /// </summary>
-    public bool IsOverBefore(in KernelMessage message, ulong? milliseconds)
+    public bool IsOverBefore(ulong? milliseconds)
     {
         // Processors do not agree to the last digit.
         const ulong apart = 500;
         if (milliseconds is not { } at || at + apart >= _milliseconds || IsReplaying || (_hasBootConsole && !_isReplayed))
             return false;
-        return _facts.FirstProgramLine is not null || _facts.BootFailure is not null || _facts.PanicMessage is not null || _end is not null
-            || (message.Phase != 0 && message.Phase < _phase);
+        return _facts.BootFailure is not null || _facts.PanicMessage is not null || _end is not null;
     }
 
     /// <summary>Notes the stamp of a line of the boot's.</summary>
@@ -161,7 +159,6 @@ internal sealed class BootInProgress
             _kernel ??= message.Kernel;
         }
 
-        _phase = Math.Max(_phase, message.Phase);
         _hasBootConsole |= message is { Kind: KernelMessageKind.Console, Text: "boot" };
         _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
         _hasLinesBeforeMap |= message.IsBeforeMap;

@@ -186,7 +186,7 @@ public static class BootLog
 
             var message = KernelMessage.Parse(line.Text);
             if (boot is not null
-                && (message.Kind == KernelMessageKind.NextBoot ? boot.HasKernelLines : boot.IsOverBefore(message, line.Milliseconds)))
+                && (message.Kind == KernelMessageKind.NextBoot ? boot.HasKernelLines : boot.IsOverBefore(line.Milliseconds)))
             {
                 live.Remove(console);
                 boot = null;

@@ -101,17 +101,6 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     public bool IsBehindMap => Kind is >= KernelMessageKind.Ramdisk and <= KernelMessageKind.BarClaim;
 
-    /// <summary>Where in a boot the kernel says it; 0 of what has no place.</summary>
-    public int Phase => Kind switch
-    {
-        _ when IsBeforeMap => 1,
-        KernelMessageKind.Ramdisk or KernelMessageKind.Remapped or KernelMessageKind.RemappedNonRam or KernelMessageKind.PciGap => 2,
-        KernelMessageKind.Memory => 3,
-        KernelMessageKind.BarClaim => 4,
-        KernelMessageKind.Program => 5,
-        _ => 0,
-    };
-
     /// <summary><c>-- Boot 5c0e…32 digits… --</c>, of older ones <c>-- Reboot --</c>: what journalctl prints before the lines of a further
     /// boot.</summary>
     private static bool IsBetweenBoots(ReadOnlySpan<char> line)

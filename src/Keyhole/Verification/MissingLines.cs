@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using Keyhole.Diagnostics;
@@ -11,6 +12,12 @@ namespace Keyhole.Verification;
 internal static class MissingLines
 {
     private const int MostNamed = 3;
+
+    /// <summary>A guest with less RAM, or without a device, lacks the same lines.</summary>
+    private static string OrElse(Finding[] differing) =>
+        (differing.Any(static finding => finding.What == MapComparison.What && finding.Forecast?.EndsWith(" ram", StringComparison.Ordinal) == true)
+            ? ", or the guest has less memory than was told (\"last_pfn\" and \"Memory:\" tell)" : "")
+        + (differing.Any(static finding => finding.What == "PCI function") ? ", or the guest has no such device" : "");
 
     /// <summary>Says so where it is so; null else.</summary>
     public static string? Of(IReadOnlyCollection<Finding> findings)
@@ -25,6 +32,6 @@ internal static class MissingLines
             + (differing.Length > MostNamed ? " …" : "");
         return $"Everything of this that the log shows is as forecast; it lacks {Counted.Of(differing.Length, "line")} of it ({named}). "
             + $"{(differing.Length == 1 ? "It" : "They")} may have got lost on the way into the log (a serial line, a buffer, somebody who copied "
-            + "it): look at the whole log before anything else.";
+            + $"it){OrElse(differing)}: look at the whole log before anything else.";
     }
 }

@@ -38,6 +38,9 @@ internal static class OtherHvmGuest
                 + $"forecast is for a guest with SeaBIOS: the log's had another device model.";
         if (Ram.Of(map.Entries) is not { } seen || Ram.Of(plan.Map) is not { } forecast || seen == forecast)
             yield break;
+        // A line that got lost makes no other guest.
+        if (findings.All(static finding => finding.Agrees || finding.What != MapComparison.What || finding.Observed is null))
+            yield break;
         // RAM above 4 GiB is the last entry: a cut may have taken it.
         if (withMap.MapMayEndEarly && seen.HighBytes == 0 && forecast.HighBytes != 0)
             yield break;

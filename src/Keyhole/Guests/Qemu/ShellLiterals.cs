@@ -38,8 +38,7 @@ internal static class ShellLiterals
             // What looks like a script and is none may end anywhere, and what is read from elsewhere say anything.
             if (text.Contains("<<", StringComparison.Ordinal))
                 return s_none;
-            if (text.StartsWith("source ") || text.StartsWith(". ") || text.StartsWith("eval ")
-                || text.StartsWith("exec ") || text[^1] == '\\')
+            if (ReadsMore(text) || text[^1] == '\\')
                 found.Clear();
             depth -= IsBlocksEnd(text) ? 1 : 0;
             if (!isQuoted && depth == 0 && line[0] is not (' ' or '\t') && found.Count < MaxCount
@@ -60,6 +59,18 @@ internal static class ShellLiterals
         }
 
         return found.Count == 0 ? s_none : found;
+    }
+
+    /// <summary>Whether a line may read another file, or run what it makes up: behind "&amp;&amp;" or "then" as at its start.</summary>
+    private static bool ReadsMore(ReadOnlySpan<char> text)
+    {
+        foreach (Range word in text.SplitAny(" \t;&|(){}"))
+        {
+            if (text[word] is "." or "source" or "eval" or "exec")
+                return true;
+        }
+
+        return false;
     }
 
     private static bool IsBlocksStart(ReadOnlySpan<char> text)

@@ -333,6 +333,8 @@ public sealed class QemuCommandLineTests
     [DataRow("RAM=4G\n[ -n \"$1\" ] && RAM=$1")]
     [DataRow("RAM=4G\n: ${RAM:=8G}\nRAM+=0")]
     [DataRow("RAM=4G\nsource ./my.conf")]
+    [DataRow("RAM=4G\n[ -f ~/.vmrc ] && . ~/.vmrc")]
+    [DataRow("RAM=4G\nif [ -f vm.conf ]; then source vm.conf; fi")]
     [DataRow("RAM=4G\n. ./my.conf")]
     [DataRow("cat <<EOF\nRAM=4G\nEOF")]
     [DataRow("usage=\"\nRAM=4G\n\"")]
