@@ -292,12 +292,16 @@ public static class FirmwareVerifier
         line.Speaker == LogSpeaker.Kernel && line.Number > map.EntryLines[^1] && line.Number <= observed.LastLine && line.Domain == observed.Domain
             && KernelMessage.Parse(line.Text).Kind == KernelMessageKind.OptionsTaken);
 
+    /// <summary>Whether a firmware's lines are the guest's whatever number they bear: no kernel speaks that would say whose console it is, and they
+    /// are of one guest.</summary>
+    internal static bool IsOfOneGuest(ObservedBoot observed, IEnumerable<int?> domains) =>
+        !observed.HasKernelLines && observed.Domain is null && domains.Distinct().Count() == 1;
+
     /// <summary>The map that the guest's firmware printed, the last one up to the boot's end; of SeaBIOS' and hvmloader's the former, which the
     /// operating system gets.</summary>
     private static LogMap? FirmwaresOwn(ObservedBoot observed, PciLog log)
     {
-        // Where no kernel speaks, the firmware's lines alone say which guest's console it is.
-        bool isAny = !observed.HasKernelLines && observed.Domain is null && log.FirmwareMaps.Select(static map => map.Domain).Distinct().Count() == 1;
+        bool isAny = IsOfOneGuest(observed, log.FirmwareMaps.Select(static map => map.Domain));
         LogMap[] own = [.. log.FirmwareMaps.Where(map => (isAny || map.Domain == observed.Domain) && map.Line <= observed.LastLine)];
         return own.LastOrDefault(static map => map.Title == FirmwareMapReader.SeaBiosTitle) ?? own.LastOrDefault();
     }

@@ -224,36 +224,6 @@ internal sealed partial class PciFindings
             notCompared.Add("option ROMs: this firmware leaves none mapped");
     }
 
-    /// <summary>Without an operating system's lines: what hvmloader says of the BARs that it programs. False where it says nothing.</summary>
-    private bool TryCompareFirmwares(ICollection<Finding> findings, ICollection<string> notCompared)
-    {
-        // Where no kernel speaks, the firmware's lines alone say which guest's console it is.
-        bool isAny = !_boot.HasKernelLines && _boot.Domain is null && _log.FirmwareBars.Select(static seen => seen.Domain).Distinct().Count() == 1;
-        Dictionary<(PciAddress Function, int Index), PciSighting> told = [];
-        foreach (PciSighting seen in _log.FirmwareBars)
-        {
-            if ((isAny || seen.Domain == _boot.Domain) && seen.Line <= _boot.LastLine)
-                told[(seen.Function, seen.Index)] = seen;
-        }
-
-        if (told.Count == 0)
-            return false;
-        Dictionary<(PciAddress Function, int Index), BarPlacement> forecast = _placement.Bars.ToDictionary(
-            bar => (_placement.Tree.Functions[bar.Function].Address, bar.Bar.Index));
-        foreach (((PciAddress Function, int Index) key, PciSighting seen) in told.OrderBy(static pair => pair.Value.Line))
-        {
-            string? expected = forecast.Remove(key, out BarPlacement bar) ? Text(bar.Address, bar.Bar.SizeBytes, bar.Bar.Type) : null;
-            // Where there was no space the register's kind is not told.
-            BarType type = seen.Start is null && expected is not null ? bar.Bar.Type : TypeOf(seen);
-            string observed = Text(seen.Start, seen.SizeBytes, type);
-            findings.Add(new(NameOf(key.Function, key.Index), expected, observed, seen.Line, expected == observed));
-        }
-
-        if (forecast.Count > 0)
-            notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{forecast.Count} BARs: hvmloader's lines on them are not in the log"));
-        return true;
-    }
-
     private static void CompareIdentity(NumberedFunction function, List<PciFunctionSighting> seen, ICollection<Finding> findings)
     {
         PciFunctionSighting named = seen.Find(static one => !one.IsBridge);
