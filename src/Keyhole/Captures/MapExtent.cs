@@ -30,8 +30,10 @@ internal static class MapExtent
     /// <summary>Lines behind a map among which one that is known shows that its log goes on.</summary>
     private const int LinesBehind = 200;
 
-    /// <summary>Whether the kernel's buffer ran over and took the map's first entries. It cuts the line before the map, too.</summary>
-    public static bool BeginsAmid(LogMap map) => map.Line <= 2 && map.Kind != LogMapKind.Iomem && map.Entries[0].Address != 0;
+    /// <summary>Whether the kernel's buffer ran over and took the map's first entries. It cuts the line before the map, too; where the map's own
+    /// heading stands above the first entry none is lost (firmware's maps begin at 0x100, 0x400 or 0x1000, too).</summary>
+    public static bool BeginsAmid(LogMap map) =>
+        map is { Line: <= 2, IsTitled: false } && map.Kind != LogMapKind.Iomem && map.Entries[0].Address != 0;
 
     /// <summary>Kernels start their processors from there.</summary>
     public static bool HasLowRam(LogMap map) => map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB);

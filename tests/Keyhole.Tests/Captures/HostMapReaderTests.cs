@@ -205,6 +205,22 @@ public sealed class HostMapReaderTests
         Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
     }
 
+    /// <summary>Kexec and some firmware leave out the first page or a part of it.</summary>
+    [TestMethod]
+    [DataRow("")]
+    [DataRow("Linux version 6.1.0\n")]
+    public void A_map_under_its_own_heading_has_lost_no_entry_before_its_first(string above)
+    {
+        string log = above + LinuxLog[LinuxLog.IndexOf("BIOS-provided", StringComparison.Ordinal)..]
+            .Replace("0x0000000000000000-", "0x0000000000000100-", StringComparison.Ordinal);
+
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
+
+        Assert.AreEqual(0x100UL, map.Host.Entries[0].Address);
+        Assert.IsFalse(map.Host.HasLostEntries);
+        Assert.IsEmpty(map.Remarks);
+    }
+
     [TestMethod]
     [DataRow(LinuxLog, "BIOS-e820: ")]
     [DataRow(XenLog, "(XEN)  [")]

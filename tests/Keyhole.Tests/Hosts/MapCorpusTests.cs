@@ -91,7 +91,7 @@ public sealed partial class MapCorpusTests
 
         FleetGuestFit fit = tally.ToFleet().Guests.Single();
 
-        Assert.AreEqual((126, 49), (fit.KnownToHaveMemory, fit.LosesHalfOfLowMemory));
+        Assert.AreEqual((135, 52), (fit.KnownToHaveMemory, fit.LosesHalfOfLowMemory));
     }
 
     private static ulong RamOf(Host host) =>
