@@ -187,6 +187,7 @@ public sealed class BootVerbTests
         Assert.AreEqual(0, run.Status);
         JsonElement moved = run.Json().GetProperty("moved").EnumerateArray().Single(row => row.GetProperty("what").GetString() == "ACPI NVS");
         Assert.AreEqual("0x1800000", moved.GetProperty("from").GetString());
+        Assert.AreEqual(512u, run.Json().GetProperty("nonRamPages").GetUInt32());
     }
 
     [TestMethod]
@@ -209,7 +210,7 @@ public sealed class BootVerbTests
         Assert.AreEqual(outcome, json.GetProperty("outcome").GetString());
         Assert.AreEqual(gap, json.GetProperty("pciGap").ValueKind);
         foreach (string member in (string[])["policy", "guest", "e820", "problems", "kernel", "kernelE820", "nrPages", "releasedPages",
-            "remappedPages", "populatedPages", "extra", "p2m", "hypercalls", "moved", "log"])
+            "remappedPages", "populatedPages", "nonRamPages", "extra", "p2m", "hypercalls", "moved", "log"])
             Assert.IsTrue(json.TryGetProperty(member, out _), member);
     }
 

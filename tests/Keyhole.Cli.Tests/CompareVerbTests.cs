@@ -216,6 +216,18 @@ public sealed class CompareVerbTests
         Assert.AreEqual("mmio_hole=1024", json.GetProperty("paste").GetProperty("xl").GetString());
     }
 
+    [TestMethod]
+    [DataRow("hvm")]
+    [DataRow("kvm")]
+    public void Where_nothing_is_to_change_there_is_a_paste_with_nothing_in_it(string type)
+    {
+        JsonElement json = CommandRun.Of("compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3G", "--type", type, "--pci", "01:00.0",
+            "--bar-size", "16M", "--json").Json();
+
+        Assert.AreEqual("as it is", json.GetProperty("best").GetString());
+        Assert.AreEqual("{}", json.GetProperty("paste").GetRawText());
+    }
+
     /// <summary>Host memory that a device uses by itself is a hole of the map of minimal: in the row, and in the boot that its migration starts
     /// with.</summary>
     [TestMethod]

@@ -36,7 +36,8 @@ public sealed record ComparisonAnswer : Answer
     /// <summary>Why the best is the best, or why there is none, in one sentence.</summary>
     public required string Why { get; init; }
 
-    /// <summary>The best setting, ready to be pasted; null where there is none.</summary>
+    /// <summary>The best setting, ready to be pasted: without members where none is best or nothing is to change; null where policies are
+    /// compared.</summary>
     public PasteAnswer? Paste { get; init; }
 
     /// <summary>What was asked.</summary>
@@ -64,10 +65,7 @@ public sealed record ComparisonAnswer : Answer
             Settings = comparison.Settings is { } tried ? [.. tried.Settings.Select(SettingAnswer.Of)] : null,
             Best = comparison.Best?.Policy.Name ?? comparison.Settings?.Best,
             Why = comparison.Why.Worded(words ?? SettingNames.Of),
-            Paste = comparison.Settings?.Paste is { } paste ? new(paste.Libvirt, paste.Qemu, paste.Proxmox, paste.Xl, paste.XcpNg)
-            {
-                Beside = paste.Beside,
-            } : null,
+            Paste = comparison.Settings is { } settings ? PasteAnswer.Of(settings.Paste) : null,
             Request = request,
             Comparison = comparison,
         };
@@ -246,4 +244,7 @@ public sealed record PasteAnswer(string? Libvirt, string? Qemu, string? Proxmox,
 {
     /// <summary>What it takes the place of, and what is to be done beside it; null for nothing.</summary>
     public string? Beside { get; init; }
+
+    internal static PasteAnswer Of(PastedSetting? paste) =>
+        new(paste?.Libvirt, paste?.Qemu, paste?.Proxmox, paste?.Xl, paste?.XcpNg) { Beside = paste?.Beside };
 }

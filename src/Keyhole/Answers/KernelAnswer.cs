@@ -34,6 +34,10 @@ public abstract record KernelAnswer : PlanAnswer
     [JsonPropertyOrder(MemberOrder.Pages)]
     public ulong? PopulatedPages { get; }
 
+    /// <summary>Pages of ACPI NVS that the kernel moves to RAM further up.</summary>
+    [JsonPropertyOrder(MemberOrder.Pages)]
+    public ulong? NonRamPages { get; }
+
     private protected KernelAnswer(Plan plan, IEnumerable<Problem> problems, BootForecast? forecast, Func<Setting, string>? words)
         : base(plan, problems, words)
     {
@@ -46,5 +50,6 @@ public abstract record KernelAnswer : PlanAnswer
         ReleasedPages = forecast.IsAgreed(static reading => reading.ReleasedPages) ? forecast.ReleasedPages : null;
         RemappedPages = forecast.IsAgreed(static reading => reading.RemappedPages) ? forecast.RemappedPages : null;
         PopulatedPages = forecast.IsAgreed(static reading => reading.PopulatedPages) ? forecast.PopulatedPages : null;
+        NonRamPages = forecast.IsAgreed(static reading => reading.NonRamPages) ? forecast.NonRamPages : null;
     }
 }

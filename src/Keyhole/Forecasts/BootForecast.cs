@@ -86,6 +86,9 @@ public sealed record BootForecast
     /// <summary>Pages that the kernel asks back from Xen.</summary>
     public required ulong PopulatedPages { get; init; }
 
+    /// <summary>Pages of ACPI NVS that kernels from 6.12 on move from under their image to RAM further up; 0 with every other.</summary>
+    public ulong NonRamPages { get; init; }
+
     /// <summary>
     /// RAM that only the balloon can reach, sorted. Whole pages, but up to 4.2 for its edges. Where less than a page of RAM lies behind the guest's
     /// pages, kernels since 4.3 keep a region that ends a page before it starts; it holds nothing.

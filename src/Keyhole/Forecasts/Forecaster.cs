@@ -189,6 +189,7 @@ internal static class Forecaster
             ReleasedPages = result.ReleasedPages,
             RemappedPages = result.RemappedPages,
             PopulatedPages = result.PopulatedPages,
+            NonRamPages = result.NonRamPages,
             Extra = setUp ? Sorted(tables.Extra) : [],
             IgnoredEntries = result.IgnoredEntries,
             P2m = p2m,
