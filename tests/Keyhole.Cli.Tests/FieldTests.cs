@@ -271,7 +271,7 @@ public sealed class FieldTests
 
         Assert.AreEqual(0, run.Status, run.Errors);
         Assert.AreEqual(0, run.Json().GetProperty("differences").GetArrayLength());
-        Assert.AreEqual(13, run.Json().GetProperty("agreements").GetArrayLength());
+        Assert.AreEqual(14, run.Json().GetProperty("agreements").GetArrayLength());
     }
 
     [TestMethod]

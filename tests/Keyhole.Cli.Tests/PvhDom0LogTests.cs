@@ -34,7 +34,7 @@ public sealed class PvhDom0LogTests
 
         """;
 
-    private const string Runs = "[    0.408613] Memory: 627636K/1048484K available (22589K kernel code, 4588K rwdata)\n";
+    private const string Runs = "[    0.408613] Memory: 627636K/1048568K available (22589K kernel code, 4588K rwdata)\n";
 
     [TestMethod]
     public void The_sizes_of_its_ACPI_tables_are_read_from_the_lines_that_list_them()

@@ -141,7 +141,7 @@ public sealed class VerifyNeedsTests
             (XEN) System RAM: 12287MB (12582524kB)
             [    0.000000] Linux version 6.12.20 (a@b) #1 SMP
             [    0.000000] Released 0 page(s)
-            [    0.200000] Memory: 700000K/10485000K available
+            [    0.200000] Memory: 700000K/11533820K available
 
             """;
         string text = CommandRun.Of("verify", "--dom0", "--host", Written(log)).Output.Replace("\n  ", " ", StringComparison.Ordinal);

@@ -119,6 +119,8 @@ internal static partial class Explanations
                 yield return text;
         }
 
+        foreach (Phrase text in RamTotal.Explain(findings, observed))
+            yield return text;
         foreach (Phrase text in WindowExplanations.Of(possible, observed, plan))
             yield return text;
         foreach (Phrase text in possible.InCommon(one => OwnEdits(one, observed).Select(static text => (Phrase)text)))
@@ -186,7 +188,7 @@ internal static partial class Explanations
             ? "is larger or is elsewhere than the one that is taken (the log does not show where it was put), or it " : "";
 
     /// <summary>Whether a finding is about how much memory there is and where; a gap and devices are not.</summary>
-    private static bool IsOfMemory(string what) => what == MapComparison.What || what.EndsWith("pages", StringComparison.Ordinal);
+    private static bool IsOfMemory(string what) => what is MapComparison.What or RamTotal.What || what.EndsWith("pages", StringComparison.Ordinal);
 
     private static string What(IEnumerable<Finding> differing) => string.Join(
         ", ",

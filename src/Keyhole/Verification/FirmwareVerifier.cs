@@ -107,10 +107,15 @@ public static class FirmwareVerifier
         else if (!verification.Agrees && MovedRam.Of(plan, observed, scan, verification.Findings) is { Length: > 0 } moved)
             explanations.AddRange(moved);
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
-            explanations.AddRange(PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
+            explanations.AddRange(RamTotal.IsAllThatDiffers(verification.Findings)
+                || PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
                 : WhatElseAgrees(plan, observed, scan, MissingLines.Of(verification.Findings)));
         if (!verification.Agrees && OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is null)
+        {
             explanations.AddRange(OtherHvmGuest.Of(plan, observed, scan, verification.Findings));
+            explanations.AddRange(RamTotal.Explain(verification.Findings, WithMap(observed, scan) ?? observed));
+        }
+
         if (observed is { Release: { } unknown, Kernel: null })
             explanations.Insert(0, $"The log is of Linux {unknown.Value} (line {unknown.Line}), which is none of those that are known (3.2 to 7.3): "
                 + $"where the kernel matters it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}.");
@@ -246,6 +251,8 @@ public static class FirmwareVerifier
                 notCompared.Add(unknown);
         }
 
+        if (RamTotal.Compare(plan, forecast, observed, WithMap(observed, scan)) is { } total)
+            findings.Add(total);
         if (observed.Facts.PciGap is not { } gap)
         {
             notCompared.Add("the gap for PCI devices");

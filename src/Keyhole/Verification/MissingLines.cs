@@ -14,8 +14,10 @@ internal static class MissingLines
     private const int MostNamed = 3;
 
     /// <summary>A guest with less RAM, or without a device, lacks the same lines.</summary>
-    private static string OrElse(Finding[] differing) =>
-        (differing.Any(static finding => finding.What == MapComparison.What && finding.Forecast?.EndsWith(" ram", StringComparison.Ordinal) == true)
+    /// <param name="differing">What is not in the log.</param>
+    /// <param name="isCounted">Whether the kernel counts as much RAM as was forecast.</param>
+    private static string OrElse(Finding[] differing, bool isCounted) =>
+        (!isCounted && differing.Any(static finding => finding.What == MapComparison.What && finding.Forecast?.EndsWith(" ram", StringComparison.Ordinal) == true)
             ? ", or the guest has less memory than was told (\"last_pfn\" and \"Memory:\" tell)" : "")
         + (differing.Any(static finding => finding.What == "PCI function") ? ", or the guest has no such device" : "");
 
@@ -32,6 +34,6 @@ internal static class MissingLines
             + (differing.Length > MostNamed ? " …" : "");
         return $"Everything of this that the log shows is as forecast; it lacks {Counted.Of(differing.Length, "line")} of it ({named}). "
             + $"{(differing.Length == 1 ? "It" : "They")} may have got lost on the way into the log (a serial line, a buffer, somebody who copied "
-            + $"it){OrElse(differing)}: look at the whole log before anything else.";
+            + $"it){OrElse(differing, alike.Any(static finding => finding.What == RamTotal.What))}: look at the whole log before anything else.";
     }
 }

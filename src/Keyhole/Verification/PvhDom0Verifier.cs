@@ -168,6 +168,12 @@ public static class PvhDom0Verifier
                 notCompared.Add(unknown);
         }
 
+        bool? hasMoreRam = map is { Kind: not LogMapKind.Dom0BuiltByXen } ? hasRoom
+            : !plan.Map.Any(static entry => entry.Type == E820Type.Unusable) ? false
+            : observed.Kernel is { } own ? PvhLinuxView.MakesRoomForBalloon(own) : null;
+        if (notKnown.IsEmpty && plan.Scenario.Dom0?.Tables is not null && hasMoreRam is { } more && RamTotal.Compare(
+            more ? PvhLinuxView.WithRoomForBalloon(plan.Map) : PvhLinuxView.Of(plan.Map), observed, is32Bit: false) is { } total)
+            findings.Add(total);
         if (scan is not null && TablesListed(scan, observed) is { } listed && TablesStart(plan) is { } start)
             findings.Add(new("ACPI tables for dom0", $"from 0x{start:x}", $"from 0x{listed.Pointer:x}", listed.Line, start == listed.Pointer));
         if (observed.Facts.PciGap is { } gap)
@@ -198,6 +204,7 @@ public static class PvhDom0Verifier
             Explanations =
             [
                 .. Explain(plan, observed, findings, map is null ? null : hasRoom),
+                .. RamTotal.Explain(findings, map is { Kind: LogMapKind.Dom0BuiltByXen } or null ? observed : observed.WithMap(map)),
                 .. scan is not null && PvhDom0Devices.Of(LinesOf(scan, observed)) is { } unreserved ? [unreserved] : ImmutableArray<Phrase>.Empty,
             ],
         };

@@ -179,6 +179,7 @@ public static class Verifier
             Count("remapped pages", expected.Remapped, seen.Remapped, notCompared),
             Count("remapped non-RAM pages", expected.RemappedNonRam, seen.RemappedNonRam, notCompared),
             Gap(expected.PciGap, seen.PciGap, notCompared),
+            notKnown.IsEmpty ? RamTotal.Compare(forecast.KernelMap, observed, forecast.Request.Is32Bit) : null,
         })
         {
             if (finding is not null)

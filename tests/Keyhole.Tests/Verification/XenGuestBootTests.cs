@@ -28,7 +28,7 @@ public sealed class XenGuestBootTests
         BootVerification verification = Verify("hvm", Fixture("hvm.dmesg"));
 
         Assert.IsTrue(verification.Agrees, Differences(verification));
-        Assert.HasCount(26, verification.Findings);
+        Assert.HasCount(27, verification.Findings);
         Assert.AreEqual((GuestOutcome.Boots, GuestOutcome.Boots), verification.Outcomes);
         Assert.Contains("BAR 4 of 0000:00:01.1 lost its address when Linux had the emulated disks taken away", Words(verification));
     }
