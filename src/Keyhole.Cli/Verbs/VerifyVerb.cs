@@ -72,7 +72,7 @@ internal static class VerifyVerb
             if (!read.TryGet(out Boot? boot, out InputError? error))
             {
                 if (taken is not { Boot: { Halts: true } died, WhyNoForecast: { } why })
-                    return console.Fail(error);
+                    return console.Fail(taken.Named(error));
                 var end = VerificationAnswer.Of(null, taken.Told(Verifier.WithoutForecast(died, why)), taken.Name!, taken.BootCount, OptionWords.Of);
                 InputError? unwritten = html.Write(
                     parsed, $"keyhole verify: {taken.Name}", Verdicts.Of(end), isYes: false, null, [], to => VerificationText.Write(to, end),
@@ -86,7 +86,7 @@ internal static class VerifyVerb
             // Where no kernel lays the memory out by the map, the guest's own log is looked into now: the forecast needs nothing of it.
             bool isFirmwares = taken is { Boot: null, NotCreated: null };
             if (isFirmwares && taken.LookForGuest(boot.Plan, parsed.GetValue(number)) is { } notThere)
-                return console.Fail(notThere);
+                return console.Fail(taken.Named(notThere));
             isFirmwares &= taken.NotCreated is null;
             bool isStubDomains = isFirmwares && StubDomain.IsShownBy(taken.Boot!, boot.Plan.Guest);
             if (isFirmwares && !isStubDomains)
@@ -100,6 +100,8 @@ internal static class VerifyVerb
             if (taken.NotCreated is null && !isStubDomains && taken.Scan is { } guests && (isFirmwares || boot.Forecast is not null))
                 verification = GuestsXen.Told(boot, verification, guests, other => other.Forecast is { } forecast
                     ? Verifier.Compare(forecast, taken.Boot!, other.Plan, taken.HostLog) : FirmwareVerifier.Compare(other.Plan, taken.Boot!, log!));
+            if (taken.Scan is { } ofXen)
+                verification = XenRemarks.Told(verification, ofXen, source.IsDom0(parsed));
             if (verification.Findings.IsEmpty && !verification.NotKnownRanges.IsEmpty)
             {
                 ImmutableArray<string> lost = boot.Plan.Host.LostRangesInWords;
@@ -175,6 +177,9 @@ internal static class VerifyVerb
 
         /// <summary>The toolstack's or Xen's reason where the guest was not created; null where it was, as far as the log tells.</summary>
         public LogFact<string>? NotCreated { get; private set; }
+
+        /// <summary>An error with Xen's own words, where the log has no more than these.</summary>
+        public InputError Named(InputError error) => Scan is { } scan ? XenRemarks.Named(error, scan) : error;
 
         /// <summary>The comparison with the reason for the choice of the boot, where that is not the first.</summary>
         public BootVerification Told(BootVerification verification) => WhyBoot is { } why

@@ -213,6 +213,7 @@ internal static class Vocabulary
         new("Dom0 alloc", KernelMessageKind.Other, "Dom0 alloc.:   0000000168000000->0000000170000000"),
         new(Halted, KernelMessageKind.Other, "Hardware Dom0 halted: halting machine"),
         new(Crashed, KernelMessageKind.Other, "Hardware Dom0 crashed: rebooting machine in 5 seconds."),
+        new("Over-allocation", KernelMessageKind.Other, "d5v0 Over-allocation for d5: 262145 > 262144"),
         .. XenReasons.All.Select(static reason => new Saying(reason.Mark, KernelMessageKind.Other, reason.Example)),
         new("xen_memory_setup", KernelMessageKind.Other, "xen_memory_setup"),
         new("available pfn range", KernelMessageKind.NoRangeToRemap, NoRangeToRemap + ", not remapping identity pages"),
