@@ -150,11 +150,13 @@ public sealed class VerifyXenWordsTests
 
     /// <summary>Windows tells Xen of its crash, and Xen says no more of it.</summary>
     [TestMethod]
-    [DataRow("")]
-    [DataRow("(d2) Invoking SeaBIOS ...\n(d2) E820 table:\n(d2)  [00]: 00000000:00000000 - 00000000:000a0000: RAM\n")]
-    public void A_systems_own_crash_that_Xen_passes_on_is_an_end(string before)
+    [DataRow("", "CRASH: 7b fffff880009a98e8 ffffffffc0000034 0 0")]
+    [DataRow("", "GUEST_CRASH: 0x7b 0xfffff880009a98e8 0xffffffffc0000034 0 0")]
+    [DataRow("(d2) Invoking SeaBIOS ...\n(d2) E820 table:\n(d2)  [00]: 00000000:00000000 - 00000000:000a0000: RAM\n",
+        "CRASH: 7b fffff880009a98e8 ffffffffc0000034 0 0")]
+    public void A_systems_own_crash_that_Xen_passes_on_is_an_end(string before, string words)
     {
-        CommandRun run = OfGuest($"{before}(XEN) d2v0 VIRIDIAN CRASH: 7b fffff880009a98e8 ffffffffc0000034 0 0\n", "hvm");
+        CommandRun run = OfGuest($"{before}(XEN) d2v0 VIRIDIAN {words}\n", "hvm");
         string text = run.Output.Replace("\n  ", " ", StringComparison.Ordinal);
 
         Assert.AreEqual(1, run.Status, run.Errors);

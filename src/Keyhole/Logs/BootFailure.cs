@@ -155,7 +155,7 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
         }
 
         // An HVM or PVH domain that dies early leaves this alone, and one whose system tells Xen of its crash.
-        if (text.Contains(XenReasons.TripleFault, StringComparison.Ordinal) || text.Contains(XenReasons.GuestsOwnCrash, StringComparison.Ordinal))
+        if (text.Contains(XenReasons.TripleFault, StringComparison.Ordinal) || XenReasons.IsGuestsOwnCrash(text))
         {
             domain = XenReasons.DomainIn(text) ?? -1;
             return domain < 0 ? null : new(BootFailureKind.Crashed, InputError.OneLine(text.Trim(), MaxLength));

@@ -55,7 +55,14 @@ internal static class XenReasons
     public const string TripleFault = "riple fault";
 
     /// <summary>How Xen passes on what a guest with viridian= says of its own crash; it says nothing else of it.</summary>
-    public const string GuestsOwnCrash = "VIRIDIAN CRASH: ";
+    private const string GuestsOwnCrash = "VIRIDIAN CRASH: ";
+
+    /// <summary>The same since 4.20, 4.19.1 and 4.18.4, whose numbers have 0x.</summary>
+    private const string GuestsOwnCrashOf420 = "VIRIDIAN GUEST_CRASH: ";
+
+    /// <summary>Whether a line is either.</summary>
+    public static bool IsGuestsOwnCrash(ReadOnlySpan<char> line) => line.Contains(GuestsOwnCrash, StringComparison.Ordinal)
+        || line.Contains(GuestsOwnCrashOf420, StringComparison.Ordinal);
 
     /// <summary>Where in Xen's source a guest is ended: no reason.</summary>
     public const string CalledFrom = "domain_crash called from";
@@ -102,6 +109,7 @@ internal static class XenReasons
         new("Weird HVM ioreq", "d1v0 Weird HVM ioreq state transition 2 -> 1", Quoted),
         new("vmentry failure", "d1v0 vmentry failure (reason 0x80000021): Invalid guest state (0)", Quoted, Ends: true),
         new(GuestsOwnCrash, "d2v0 VIRIDIAN CRASH: 7b fffff880009a98e8 ffffffffc0000034 0 0", BugCheck, Ends: true),
+        new(GuestsOwnCrashOf420, "d2v0 VIRIDIAN GUEST_CRASH: 0x7b 0xfffff880009a98e8 0xffffffffc0000034 0 0", BugCheck, Ends: true),
         new("Unexpected vmexit", "d1v0 Unexpected vmexit: reason 63", Quoted),
         new(TripleFault, "d5v0 Triple fault - invoking HVM shutdown action 1", static _ => new(MemoryPart.NotKnown,
             $"a processor met a fault that the guest could not take, nor the fault that came of it. A kernel or firmware that dies before it can "
@@ -166,8 +174,9 @@ internal static class XenReasons
     /// <summary>Source: Xen's arch/x86/hvm/viridian (HV_X64_MSR_CRASH_CTL), 4.9 to 4.22: the five numbers are what the guest wrote.</summary>
     private static XenMeaning BugCheck(string line)
     {
-        int at = line.IndexOf(GuestsOwnCrash, StringComparison.Ordinal);
-        string code = new([.. line.Skip(at + GuestsOwnCrash.Length).TakeWhile(char.IsAsciiHexDigit)]);
+        const string before = "CRASH: ", hex = "0x";
+        string numbers = line[(line.IndexOf(before, StringComparison.Ordinal) + before.Length)..];
+        string code = new([.. numbers.Skip(numbers.StartsWith(hex, StringComparison.Ordinal) ? hex.Length : 0).TakeWhile(char.IsAsciiHexDigit)]);
         return new(MemoryPart.NotKnown, "the guest's system stopped by itself and told Xen so, as Windows does with a blue screen"
             + (code.Length is > 0 and <= 16 ? $"; its stop code (bug check) is 0x{code}, and the other numbers are its parameters" : "")
             + ". Whether it was at boot or later this line does not tell");
