@@ -36,6 +36,9 @@ internal static class Verdicts
     /// <summary>The memory setup went as forecast, and that is not all.</summary>
     public const string NoMemoryBehindSetup = "the memory setup is as forecast, and behind it something got no memory and does not work";
 
+    /// <summary>The boot went as forecast, and its end is none of a boot.</summary>
+    public const string EndedLater = "the boot is as forecast; it ended later, once it had been put to sleep";
+
     /// <summary>No kernel of it ran.</summary>
     public const string NotCreated = "the guest was not created";
 
@@ -56,6 +59,7 @@ internal static class Verdicts
             : answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast."
                 : $"The boot was as forecast{BehindSetup(answer.Verification.Boot)}."
             : answer.Verification.AgreesButForNeeds ? $"{char.ToUpperInvariant(NoMemoryBehindSetup[0])}{NoMemoryBehindSetup[1..]}."
+            : answer.Verification.AgreesButForLaterEnd ? $"{char.ToUpperInvariant(EndedLater[0])}{EndedLater[1..]}."
             : answer.Explanations is [var first, ..] ? first
             : $"The boot was not as forecast: {Counted.Of(answer.Differences.Length, "difference")}.";
 

@@ -47,6 +47,7 @@ internal static class VerificationText
                 : expected.Boots || !hasFirmware ? $"the log agrees with the forecast{Verdicts.BehindSetup(boot)}"
                 : "the guest does not start, as forecast"
             : verification.AgreesButForNeeds ? Verdicts.NoMemoryBehindSetup
+            : verification.AgreesButForLaterEnd ? Verdicts.EndedLater
             : verification.Findings is [{ What: Verifier.OutcomeWhat } end]
                 ? end.Forecast is null ? "it ended, and nothing of it was forecast"
                     : !halts || verification.Boot.Map is { Entries.IsEmpty: false }

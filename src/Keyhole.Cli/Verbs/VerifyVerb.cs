@@ -295,7 +295,8 @@ internal static class VerifyVerb
             // What a Linux on the bare machine dies of is not dom0's end, but for the messages that only a kernel under Xen has.
             bool isBare = log is null && host.LogMap?.Kind == LogMapKind.LinuxFirmware && chosen.Facts.PanicMessage is null
                 && chosen.BootFailure is { Value.Kind: BootFailureKind.KernelPanic or BootFailureKind.KernelBug };
-            if (builder is null or { PageCount: null, Pvh: null, IsMoreThanLeft: false } && chosen.Halts && !isBare)
+            if (builder is null or { PageCount: null, Pvh: null, IsMoreThanLeft: false } && (chosen.Halts || chosen.EndedLater is not null)
+                && !isBare)
             {
                 // A map and a panic message copied from a photograph are enough to say what lies in the way.
                 builder = BootEvidence.UsualDom0(host.Host);

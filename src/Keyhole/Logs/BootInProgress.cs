@@ -26,6 +26,8 @@ internal sealed class BootInProgress
     private LogFact<string>? _release;
     private KernelIdentity? _kernel;
     private LogFact<BootFailure>? _end;
+    private LogFact<BootFailure>? _later;
+    private LogFact<string>? _sleep;
     private string? _xensCause;
     private ulong _milliseconds;
     private bool _hasBootConsole;
@@ -53,7 +55,13 @@ internal sealed class BootInProgress
     public int FirstLine => _firstLine;
 
     public bool HasKernelLines => _pvhMap is not null
-        || _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || _end is not null || _facts.BootFailure is not null;
+        || _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || IsOver || _facts.BootFailure is not null;
+
+    /// <summary>Whether nothing but sleep tells of it.</summary>
+    public bool IsSleepAlone => _sleep is not null && !HasKernelLines && _xenLines.Count == 0;
+
+    /// <summary>Whether its last words have been said, but for a kernel's own.</summary>
+    private bool IsOver => _end is not null || _later is not null;
 
     public static bool IsXensStart(string text) => StartsWithAny(text, s_startWords);
 
@@ -61,7 +69,7 @@ internal sealed class BootInProgress
 
     /// <summary>Whether Xen can still be on its way to this boot's kernel. <paramref name="isStart"/>: with its version, command line or RAM
     /// map.</summary>
-    public bool TakesXen(bool isStart) => _owner == BootOwner.Dom0 && !HasKernelLines && !(isStart && _isDom0Loaded);
+    public bool TakesXen(bool isStart) => _owner == BootOwner.Dom0 && !HasKernelLines && _sleep is null && !(isStart && _isDom0Loaded);
 
     /// <summary>
     /// Whether a message is the first of a log that the kernel's real console shows from its start, after the one for the boot has shown it. Both are
@@ -82,18 +90,18 @@ internal sealed class BootInProgress
         { Kind: KernelMessageKind.Release } when IsReplaying => false,
         _ when IsReplaying => true,
         // The end of a boot that somebody quotes before a log is none of the boot that begins there.
-        { Kind: KernelMessageKind.Release } when _facts.BootFailure is not null => false,
+        { Kind: KernelMessageKind.Release } when _facts.BootFailure is not null || IsOver || _sleep is not null => false,
         { Kind: KernelMessageKind.BootFailure } => true,
         { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console or KernelMessageKind.DeferredPages
             or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program
             or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved
-            or KernelMessageKind.Need } => _end is null,
+            or KernelMessageKind.Sleep or KernelMessageKind.Need } => !IsOver,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
-        { IsBeforeMap: true } => _map is null && _pvhMap is null && !_hasLinesBehindMap && _facts.PanicMessage is null && _end is null
+        { IsBeforeMap: true } => _map is null && _pvhMap is null && !_hasLinesBehindMap && _facts.PanicMessage is null && !IsOver && _sleep is null
             && !(message.Kind == KernelMessageKind.Release && _hasLinesBeforeMap)
             && !(message.Kind == KernelMessageKind.CommandLine && _hasCommandLine),
-        _ => _facts.PanicMessage is null && _end is null,
+        _ => _facts.PanicMessage is null && !IsOver,
     };
 
     /// <summary>
@@ -106,7 +114,7 @@ internal sealed class BootInProgress
         const ulong apart = 500;
         if (milliseconds is not { } at || at + apart >= _milliseconds || IsReplaying || (_hasBootConsole && !_isReplayed))
             return false;
-        return _facts.BootFailure is not null || _facts.PanicMessage is not null || _end is not null;
+        return _facts.BootFailure is not null || _facts.PanicMessage is not null || IsOver;
     }
 
     /// <summary>Notes the stamp of a line of the boot's.</summary>
@@ -116,7 +124,8 @@ internal sealed class BootInProgress
     public bool HasAlready(LogMap map) => IsReplaying && _map is { } known && map.Kind == LogMapKind.GuestKernel
         && known.Entries.SequenceEqual(map.Entries);
 
-    public bool Takes(LogMap map) => _map is null && !_hasLinesBehindMap && _facts.PanicMessage is null && map.Kind == LogMapKind.GuestKernel;
+    public bool Takes(LogMap map) => _map is null && _sleep is null && !_hasLinesBehindMap && _facts.PanicMessage is null
+        && map.Kind == LogMapKind.GuestKernel;
 
     /// <summary>Whether the map goes on with one that foreign lines have cut in two.</summary>
     public bool IsContinuedBy(LogMap map) =>
@@ -135,7 +144,8 @@ internal sealed class BootInProgress
     /// <summary>Xen says that the domain is gone, or Xen with it. A dom0 that halts and had got through its memory setup was switched off.</summary>
     public void End(BootFailure failure, LogLine line)
     {
-        if (failure.Kind == BootFailureKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null))
+        if (failure.Kind == BootFailureKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null
+            || _sleep is not null))
             return;
         // So may one whose programs ran and that met a triple fault.
         if (failure.IsTripleFault && _facts.FirstProgramLine is not null)
@@ -143,12 +153,35 @@ internal sealed class BootInProgress
         if (failure.IsXens)
             failure = failure with { Cause = _xensCause };
         // "Domain 0 crashed" comes twice: of a processor, and of what Xen does then.
-        _end ??= new(failure, line.Number);
+        if (_sleep is null)
+            _end ??= new(failure, line.Number);
+        else
+            _later ??= new(failure, line.Number);
         _lastLine = Math.Max(_lastLine, line.Number);
+    }
+
+    /// <summary>The machine, or the guest, is put to sleep or wakes up: it has booted.</summary>
+    public void NoteSleep(string words, int line)
+    {
+        _sleep = new(words, line);
+        _lastLine = Math.Max(_lastLine, line);
     }
 
     public void Add(in KernelMessage message, int line)
     {
+        if (message.Kind == KernelMessageKind.Sleep)
+        {
+            NoteSleep(message.Text!, line);
+            return;
+        }
+
+        if (message.Kind == KernelMessageKind.BootFailure && _sleep is not null)
+        {
+            _later ??= new(message.BootFailure!.Value, line);
+            _lastLine = line;
+            return;
+        }
+
         if (_isReplayed && message.Kind is KernelMessageKind.Freed or KernelMessageKind.Populated or KernelMessageKind.NoRangeToRemap)
             return;
         if (message.Kind == KernelMessageKind.Segment)
@@ -247,6 +280,8 @@ internal sealed class BootInProgress
         IsMapClosed = IsMapClosed,
         Facts = _facts,
         EndedByXen = _end,
+        EndedLater = _later,
+        Sleep = _sleep,
         Builder = Dom0Log.Of(_xenLines),
         Segments = _segments,
         HasKernelLines = HasKernelLines,

@@ -65,7 +65,7 @@ public static class BootLog
         }
 
         // A log that is cut on both sides may have no more of a kernel than that something of it got no memory.
-        if (boots.Count == 0 && ends.Count == 0 && scan.Maps.IsEmpty)
+        if (boots.TrueForAll(static boot => boot.IsSleepAlone) && ends.Count == 0 && scan.Maps.IsEmpty)
         {
             foreach ((KernelMessage message, LogLine line) in needs)
             {
@@ -85,6 +85,7 @@ public static class BootLog
             }
         }
 
+        boots.RemoveAll(static boot => boot.IsSleepAlone);
         IEnumerable<BootInProgress> told = boots.Any(static boot => boot.HasKernelLines) ? boots.Where(static boot => boot.HasKernelLines) : boots;
         return WithOnlyCrash([.. told.Select((boot, index) => Dom0Evidence.OwnerShown(boot.ToBoot(index + 1), scan))], ends);
 
@@ -177,6 +178,8 @@ public static class BootLog
                 bool isStart = BootInProgress.IsXensStart(line.Text);
                 if (isStart || BootInProgress.IsXensBuilder(line.Text))
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
+                else if (IsXensSleep(line.Text))
+                    (boot ?? Begin(BootOwner.Dom0, MainConsole, line.Number)).NoteSleep(line.Text.Trim(), line.Number);
                 else if (BootFailure.FaultOfXen(line.Text, out int? faulty, out bool isEnd) is { } fault)
                     AddFault(faulty, fault, isEnd ? line : null);
                 else if (BootFailure.CauseOfXen(line.Text) is { } cause)
@@ -193,13 +196,17 @@ public static class BootLog
             }
 
             boot?.NoteTime(line.Milliseconds);
+            // A quotation may begin there: what ends behind it is no boot.
+            if (message.Kind == KernelMessageKind.Sleep && boot is null)
+                boot = Begin(BootOwner.Unknown, console, line.Number);
             if (message.Kind is KernelMessageKind.Other or KernelMessageKind.NextBoot)
                 return;
             trace.Clear();
             // What says nothing of the memory setup begins no boot.
             bool isAside = message.Kind is KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console
                 or KernelMessageKind.DeferredPages or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program
-                or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved or KernelMessageKind.Need;
+                or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved or KernelMessageKind.Need
+                or KernelMessageKind.Sleep;
             if (isAside && boot?.Takes(message) != true)
             {
                 if (message.Kind == KernelMessageKind.Need && KernelNeeds.Of(line.Text) is { IsLoss: true } && needs.Count < MaxEnds)
@@ -219,6 +226,8 @@ public static class BootLog
             boot.NoteTime(line.Milliseconds);
         }
     }
+
+    private static bool IsXensSleep(string text) => Vocabulary.XensSleep.Any(word => text.Contains(word, StringComparison.Ordinal));
 
     /// <summary>What Xen said of a domain; from where it was ended only where nothing else was said.</summary>
     private static string? CauseIn(List<(int? Domain, string Words)> faults, int domain)

@@ -50,6 +50,7 @@ internal enum KernelMessageKind
     ChangedMapTitle,
     NotSaved,
     Program,
+    Sleep,
     Need,
 
     // The journal's, between the lines of two boots.
@@ -66,6 +67,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
 
     /// <summary>Of what a kernel runs on.</summary>
     private const int MaxNameLength = 40;
+
+    private const int MaxSleepLength = 80;
 
     /// <summary>Of the journal's boots.</summary>
     private static readonly SearchValues<char> s_idDigits = SearchValues.Create("0123456789abcdef");
@@ -158,6 +161,12 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.PanicMessage) { Text = words };
         if (Logs.BootFailure.OfKernel(line) is { } failure)
             return new(KernelMessageKind.BootFailure) { BootFailure = failure };
+        foreach (string word in Vocabulary.KernelsSleep)
+        {
+            if (line.Contains(word, StringComparison.Ordinal))
+                return new(KernelMessageKind.Sleep) { Text = InputError.OneLine(line.Trim(), MaxSleepLength) };
+        }
+
         if (KernelNeeds.WordsIn(line) is { } need)
             return new(KernelMessageKind.Need) { Text = need };
         if (TextCursor.TryBehind(line, Vocabulary.NotSaved, out cursor) && TryMem(ref cursor, isInclusive: true, out ByteRange notSaved))
@@ -200,7 +209,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
-            or KernelMessageKind.Program or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved
+            or KernelMessageKind.Program or KernelMessageKind.Sleep or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved
             or KernelMessageKind.Need)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }

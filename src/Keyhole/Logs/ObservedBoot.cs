@@ -74,6 +74,12 @@ public sealed record ObservedBoot
     /// <summary>What Xen says of the domain's end ("Hardware Dom0 crashed: …"), or of its own.</summary>
     public LogFact<BootFailure>? EndedByXen { get; init; }
 
+    /// <summary>The end of a machine or guest that had been put to sleep: none of the boot.</summary>
+    public LogFact<BootFailure>? EndedLater { get; init; }
+
+    /// <summary>What Xen or the kernel says last of sleep ("Finishing wakeup from ACPI S3 state."); null where nothing.</summary>
+    public LogFact<string>? Sleep { get; init; }
+
     /// <summary>What Xen says, behind the boot of the log's only guest, of the one guest that crashed: "Domain 1 (vcpu#0) crashed". The boot's lines
     /// bear no number, so that it is this guest's is known only where the log is that guest's.</summary>
     internal LogFact<BootFailure>? OnlyCrash { get; init; }

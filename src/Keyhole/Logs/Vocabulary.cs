@@ -123,6 +123,16 @@ internal static class Vocabulary
     /// <summary>What stands in a log only once the kernel has started its first process: words that come once a boot.</summary>
     public static readonly ImmutableArray<string> Programs = [" as init process", "Detected virtualiz", "dracut-initqueue["];
 
+    /// <summary>What Linux says where it is put to sleep, or wakes up: 2.6 to 4.17, 4.18 and later, and ACPI's words in all.</summary>
+    /// <remarks>Source: kernel/power/suspend.c, drivers/acpi/sleep.c.</remarks>
+    public static readonly ImmutableArray<string> KernelsSleep =
+        ["PM: suspend entry", "PM: Preparing system for ", "to enter system sleep state S", "Waking up from system sleep state S"];
+
+    /// <summary>What Xen says of it, 4.0 to 4.22.</summary>
+    /// <remarks>Source: arch/x86/acpi/power.c.</remarks>
+    public static readonly ImmutableArray<string> XensSleep =
+        ["Preparing system for ACPI S", "Entering ACPI S", "Finishing wakeup from ACPI S"];
+
     /// <summary>How lines begin that Linux prints behind the place where it prints the map that its command line has changed ("user:").</summary>
     public static readonly ImmutableArray<string> OptionsTaken = [LastPfn, "e820: " + LastPfn, MachineName, TablePointer];
 
@@ -213,6 +223,13 @@ internal static class Vocabulary
         new("Dom0 alloc", KernelMessageKind.Other, "Dom0 alloc.:   0000000168000000->0000000170000000"),
         new(Halted, KernelMessageKind.Other, "Hardware Dom0 halted: halting machine"),
         new(Crashed, KernelMessageKind.Other, "Hardware Dom0 crashed: rebooting machine in 5 seconds."),
+        new(XensSleep[0], KernelMessageKind.Other, XensSleep[0] + "3 state."),
+        new(XensSleep[1], KernelMessageKind.Other, XensSleep[1] + "3 state."),
+        new(XensSleep[2], KernelMessageKind.Other, XensSleep[2] + "3 state."),
+        new(KernelsSleep[0], KernelMessageKind.Sleep, KernelsSleep[0] + " (deep)"),
+        new(KernelsSleep[1], KernelMessageKind.Sleep, KernelsSleep[1] + "mem sleep"),
+        new(KernelsSleep[2], KernelMessageKind.Sleep, "ACPI: PM: Preparing " + KernelsSleep[2] + "3"),
+        new(KernelsSleep[3], KernelMessageKind.Sleep, "ACPI: PM: " + KernelsSleep[3] + "3"),
         new("Over-allocation", KernelMessageKind.Other, "d5v0 Over-allocation for d5: 262145 > 262144"),
         .. XenReasons.All.Select(static reason => new Saying(reason.Mark, KernelMessageKind.Other, reason.Example)),
         new("xen_memory_setup", KernelMessageKind.Other, "xen_memory_setup"),

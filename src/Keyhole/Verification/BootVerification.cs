@@ -52,6 +52,10 @@ public sealed record BootVerification
     public bool AgreesButForNeeds => !Agrees && Findings.Any(static finding => finding.Agrees)
         && Findings.All(static finding => finding.Agrees || finding.What == NeedFindings.What);
 
+    /// <summary>Whether all that differs is that what had booted as forecast ended later, once it had been put to sleep.</summary>
+    public bool AgreesButForLaterEnd => !Agrees && Findings.Any(static finding => finding.Agrees)
+        && Findings.All(static finding => finding.Agrees || finding.What == LaterEnd.What);
+
     /// <summary>The findings that differ.</summary>
     public ImmutableArray<Finding> Differences => [.. Findings.Where(static finding => !finding.Agrees)];
 }

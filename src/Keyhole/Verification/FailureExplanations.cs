@@ -22,7 +22,7 @@ internal static class FailureExplanations
 {
     public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings)
     {
-        foreach (string text in OfNeeds(observed.Facts))
+        foreach (string text in OfNeeds(observed.Facts).Concat(LaterEnd.Explain(observed)))
             yield return text;
         if (observed.Facts.PanicMessage is not null || observed.BootFailure is not { } failure)
         {
@@ -200,7 +200,7 @@ internal static class FailureExplanations
     private static bool IsOver(ObservedBoot observed) =>
         observed.Facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null }
             or { FirstProgramLine: not null }
-            || !observed.Facts.FailedClaims.IsEmpty || !observed.Facts.Needs.IsEmpty;
+            || observed.Sleep is not null || !observed.Facts.FailedClaims.IsEmpty || !observed.Facts.Needs.IsEmpty;
 
     private static string Quoted(BootFailure failure) => $"\"{failure.Words}\"";
 }

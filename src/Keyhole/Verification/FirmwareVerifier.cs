@@ -130,7 +130,12 @@ public static class FirmwareVerifier
         if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy }
             && verification.Agrees)
             explanations.Add($"What to change: {remedy}");
-        return verification with { Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts)], Explanations = [.. explanations] };
+        explanations.AddRange(LaterEnd.Explain(observed).Select(static text => (Phrase)text));
+        return verification with
+        {
+            Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts), .. LaterEnd.Of(observed)],
+            Explanations = [.. explanations],
+        };
     }
 
     internal static BootVerification CompareOnly(Plan plan, ObservedBoot observed, LogScan scan, List<Phrase> explanations)
@@ -184,7 +189,8 @@ public static class FirmwareVerifier
         BootFacts facts = observed.Facts;
         int? alive = observed.Release?.Line ?? facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Ramdisk?.Line
             ?? (log.RootWindows.IsEmpty ? log.Functions.IsEmpty ? (int?)null : log.Functions[0].Line : log.RootWindows[0].Line)
-            ?? FirstProcess(observed, log) ?? (log.Resources.IsEmpty ? null : log.Resources[0].Line);
+            ?? FirstProcess(observed, log) ?? (log.Resources.IsEmpty ? (int?)null : log.Resources[0].Line)
+            ?? observed.Sleep?.Line;
         (seen, string? words, int? line) = facts.PanicMessage is { } last ? (GuestOutcome.Halts, last.Value, last.Line)
             : observed.BootFailure is { } failure ? (GuestOutcome.Halts, failure.Value.Words, failure.Line)
             : alive is not null ? (PciFindings.ShowsNoAddress(log, observed) ? GuestOutcome.GivesUp : GuestOutcome.Boots, null, alive)

@@ -137,7 +137,7 @@ public static class PvhDom0Verifier
         bool isKnown = plan.Verdict is { Outcome: not GuestOutcome.NotKnown };
         string? expected = !isKnown ? null : boots ? "boots" : "halts";
         int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line
-            ?? observed.Facts.FirstProgramLine;
+            ?? observed.Facts.FirstProgramLine ?? observed.Sleep?.Line;
         if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
         else if (observed.BootFailure is { } failure)
@@ -192,7 +192,7 @@ public static class PvhDom0Verifier
             notCompared.Add("the gap for PCI devices");
         }
 
-        findings.AddRange(NeedFindings.Of(observed.Facts));
+        findings.AddRange(NeedFindings.Of(observed.Facts).Concat(LaterEnd.Of(observed)));
         return new()
         {
             Profile = kernel,
@@ -256,6 +256,8 @@ public static class PvhDom0Verifier
             yield return $"The log names no kernel version; it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}: "
                 + $"{Setting.Kernel} names another.";
         foreach (string text in FailureExplanations.OfNeeds(observed.Facts))
+            yield return text;
+        foreach (string text in LaterEnd.Explain(observed))
             yield return text;
         if (MissingLines.Of(findings) is { } missing)
             yield return missing;

@@ -58,7 +58,7 @@ public static class Verifier
             .All(finding => finding.Agrees || IsBehindSetup(finding) || IsDeathBehindSetup(finding, observed));
 
     /// <summary>Whether a finding is about what comes behind the memory setup: no other release, guest or map would make it agree.</summary>
-    internal static bool IsBehindSetup(Finding finding) => finding.What is BarFindings.What or NeedFindings.What;
+    internal static bool IsBehindSetup(Finding finding) => finding.What is BarFindings.What or NeedFindings.What or LaterEnd.What;
 
     /// <summary>The mainline releases that agree with everything in the log: "3.2 to 3.4, or 6.12 and later".</summary>
     internal static string Agreeing(BootRequest request, ObservedBoot observed) => KernelSurvey.ReleasesThat(
@@ -186,7 +186,8 @@ public static class Verifier
                 yield return finding;
         }
 
-        foreach (Finding finding in BarFindings.Compare(forecast, seen.FailedClaims).Concat(NeedFindings.Of(seen)))
+        foreach (Finding finding in BarFindings.Compare(forecast, seen.FailedClaims).Concat(NeedFindings.Of(seen))
+            .Concat(LaterEnd.Of(observed)))
             yield return finding;
     }
 
@@ -208,7 +209,8 @@ public static class Verifier
         if (facts.PanicMessage is { } words)
             return new(what, expected, Halts(words.Value), words.Line, forecast.Halts && forecast.Message == words.Value);
         int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line ?? facts.FirstProgramLine
-            ?? (facts.FailedClaims.IsEmpty ? (int?)null : facts.FailedClaims[0].Line) ?? (facts.Needs.IsEmpty ? null : facts.Needs[0].Line);
+            ?? (facts.FailedClaims.IsEmpty ? (int?)null : facts.FailedClaims[0].Line) ?? (facts.Needs.IsEmpty ? (int?)null : facts.Needs[0].Line)
+            ?? observed.Sleep?.Line;
         // Where the setup was to halt, Xen's or the kernel's word that all is over is that halt, if nothing behind the setup had been said.
         if (observed.BootFailure is { } failure)
             return new(what, expected, FailureText(failure.Value), failure.Line, forecast.Halts && !observed.IsXensOwnEnd
@@ -221,7 +223,7 @@ public static class Verifier
     private const string Boots = "boots";
     private const string EndNotForecast = "the outcome: it is not known where the kernel is";
 
-    private static string FailureText(BootFailure failure) => failure.Kind switch
+    internal static string FailureText(BootFailure failure) => failure.Kind switch
     {
         BootFailureKind.XenPanic => $"Xen halts: \"{failure.Words}\"",
         BootFailureKind.XenDump => "Xen shows its own registers, and nothing follows",
