@@ -8,6 +8,7 @@ using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Logs;
 using Keyhole.Platforms;
+using Keyhole.Verification;
 
 namespace Keyhole.Cli.Text;
 
@@ -53,11 +54,17 @@ internal static class Verdicts
             : string.Create(CultureInfo.InvariantCulture, $"{needs}; not every window of a device could be claimed (line {line})");
     }
 
+    /// <summary>How far a log goes that lacks something that is forecast. Empty where it lacks nothing, and where the host's map is not known, which
+    /// is told in its place.</summary>
+    public static string AsFarAs(BootVerification verification) => verification.NotKnownRanges.IsEmpty
+        && LogExtent.LastLineOfPart(verification) is { } line
+        ? string.Create(CultureInfo.InvariantCulture, $", as far as it goes (to line {line})") : "";
+
     public static string Of(VerificationAnswer answer) =>
         answer.Verification.Outcomes is { Observed: GuestOutcome.Refused }
             ? $"T{NotCreated[1..]}{(answer.Agrees ? ", as forecast" : "")}."
             : answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast."
-                : $"The boot was as forecast{BehindSetup(answer.Verification.Boot)}."
+                : $"The boot was as forecast{BehindSetup(answer.Verification.Boot)}{AsFarAs(answer.Verification)}."
             : answer.Verification.AgreesButForNeeds ? $"{char.ToUpperInvariant(NoMemoryBehindSetup[0])}{NoMemoryBehindSetup[1..]}."
             : answer.Verification.AgreesButForLaterEnd ? $"{char.ToUpperInvariant(EndedLater[0])}{EndedLater[1..]}."
             : answer.Explanations is [var first, ..] ? first

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers;
 using System.Collections.Frozen;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
@@ -20,6 +21,8 @@ internal static class ForeignGuestFile
         StringComparer.Ordinal, "agent", "args", "balloon", "bios", "boot", "bootdisk", "cores", "cpu", "efidisk", "hostpci", "hotplug", "ide", "kvm",
         "machine", "memory", "meta", "net", "numa", "onboot", "ostype", "sata", "scsi", "scsihw", "smbios", "sockets", "tpmstate", "usb", "vga",
         "virtio", "vmgenid");
+
+    private static readonly SearchValues<char> s_nameLetters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 
     /// <summary>Whether a key is one of Proxmox VE's that stand in most of its confs.</summary>
     public static bool IsProxmoxKey(ReadOnlySpan<char> key) => s_proxmox.Contains(key.TrimEnd("0123456789").ToString());
@@ -65,6 +68,8 @@ internal static class ForeignGuestFile
         bool isOther = false;
         bool hasConfig = false;
         bool hasDevices = false;
+        int qemus = 0;
+        bool isXl = false;
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             number++;
@@ -78,6 +83,10 @@ internal static class ForeignGuestFile
                     return error;
             }
 
+            if (qemus == 0 && QemuLogWords.Are(line))
+                qemus = number;
+            int assignment = line.IndexOf('=');
+            isXl |= assignment > 0 && line[..assignment].Trim().IndexOfAnyExcept(s_nameLetters) < 0;
             bool isIndented = line[0] is ' ' or '\t';
             int colon = line.IndexOf(':');
             bool isSetting = colon > 0 && (colon + 1 == line.Length || line[colon + 1] == ' ') && line[..colon].IndexOfAny(" \"'=") < 0;
@@ -91,6 +100,9 @@ internal static class ForeignGuestFile
             hasDevices |= line is "devices:" or "devices: {}";
         }
 
+        // QEMU's own options of the name "kvm" look like Proxmox VE's setting of it.
+        if (qemus > 0 && !isXl && (isOther || qemus == first))
+            return InputError.NotSupported(sourceName, qemus, "QEMU's own log, without the command that started it", $"give {formats}");
         if (isOther)
             return null;
         if (hasConfig && hasDevices)

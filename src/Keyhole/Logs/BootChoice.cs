@@ -63,7 +63,8 @@ internal static class BootChoice
             or { IdentitySet: not null } or { PciGap: not null } or { Memory: not null } or { Ramdisk: not null }
             || !facts.Freed.IsEmpty || !facts.Populated.IsEmpty || !facts.FailedClaims.IsEmpty;
         // A kernel that names itself and ends is a boot that died early.
-        return tellsMemory || (boot.Release is not null && boot.Halts) ? Worth.Memory : boot.Halts || boot.EndedLater is not null ? Worth.End : Worth.Name;
+        return tellsMemory || (boot.Release is not null && boot.Halts) ? Worth.Memory
+            : boot.Halts || boot.EndedLater is not null ? Worth.End : Worth.Name;
     }
 
     private static string EndOf(ObservedBoot boot) => boot.BootFailure is { } end

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.PvGuest;
+using Keyhole.Reading;
 
 namespace Keyhole.Logs;
 
@@ -100,6 +101,9 @@ internal static class Vocabulary
 
     /// <summary>Behind it the name of the kernel's release stands in a trace.</summary>
     public const string Tainted = "ainted";
+
+    /// <summary>What hvmloader says of the BIOS that it loads, since 4.2: ROMBIOS, SeaBIOS, OVMF.</summary>
+    public const string RequestedBios = "System requested ";
 
     // Xen.
     public const string Truncating = "Truncating RAM from ";
@@ -232,6 +236,8 @@ internal static class Vocabulary
         new(KernelsSleep[3], KernelMessageKind.Sleep, "ACPI: PM: " + KernelsSleep[3] + "3"),
         new("Over-allocation", KernelMessageKind.Other, "d5v0 Over-allocation for d5: 262145 > 262144"),
         .. XenReasons.All.Select(static reason => new Saying(reason.Mark, KernelMessageKind.Other, reason.Example)),
+        new(RequestedBios, KernelMessageKind.Other, RequestedBios + "SeaBIOS"),
+        .. QemuLogWords.Marks.Select(static mark => new Saying(mark, KernelMessageKind.Other, mark)),
         new("xen_memory_setup", KernelMessageKind.Other, "xen_memory_setup"),
         new("available pfn range", KernelMessageKind.NoRangeToRemap, NoRangeToRemap + ", not remapping identity pages"),
         .. Panics("remapping action"),

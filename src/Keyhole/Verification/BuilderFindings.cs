@@ -28,7 +28,7 @@ internal static class BuilderFindings
             return;
         if (RamOf(plan) is not { } ram)
         {
-            notCompared.Add($"{RamWhat}: where it lies is not known by the forecast");
+            notCompared.Add($"{RamWhat}{LogExtent.BuilderNotKnown}");
             return;
         }
 

@@ -80,11 +80,11 @@ internal static partial class Explanations
         // What is no matter of the kernel's release is not blamed on it.
         string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
         Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan);
-        if (otherXen is not null)
-            yield return otherXen;
-        else if (otherGuest is not null)
+        if ((otherXen ?? Assumptions.OfDom0(plan, "one from 4.2 to 4.19")) is { } ofXen)
+            yield return ofXen;
+        if (otherGuest is not null)
             yield return otherGuest;
-        else if (!agrees)
+        else if (!agrees && otherXen is null)
         {
             string? missing = MissingLines.Of(findings);
             if (missing is not null)

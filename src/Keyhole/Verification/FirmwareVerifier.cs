@@ -27,17 +27,6 @@ public static class FirmwareVerifier
     /// <summary>Lines of others that may stand between a map and what stands for its lines that are left out.</summary>
     private const int LinesBeside = 3;
 
-    /// <summary>Widths that processors have; each is tried where a log differs.</summary>
-    private static readonly int[] s_widths = [36, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 52];
-
-    private static readonly string[] s_emulators = ["4.2", "5.2", "6.2", "7.2", "8.2", "9.2", "10.0"];
-
-    private static readonly string[] s_firmwares =
-    [
-        "seabios-1.14.0", "seabios-1.16.2", "seabios-1.16.3", "seabios-1.17.0",
-        "ovmf-2020.11", "ovmf-2022.11", "ovmf-2023.05", "ovmf-2023.11", "ovmf-2024.08", "ovmf-2025.02", "edk2-stable202505",
-    ];
-
     /// <summary>The boots that a guest's log holds. One of which only PCI lines or a map were kept counts as a boot as well.</summary>
     public static ImmutableArray<ObservedBoot> BootsIn(LogScan scan)
     {
@@ -95,9 +84,13 @@ public static class FirmwareVerifier
         ArgumentNullException.ThrowIfNull(scan);
         var explanations = new List<Phrase>();
         BootVerification verification = CompareOnly(plan, observed, scan, explanations);
+        if (OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is null)
+            explanations.InsertRange(0, Assumptions.Of(plan, observed));
         if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast
             && (named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) ?? named.OfSnapshot()) is { } words)
             explanations.Insert(0, words);
+        if (OtherHvmGuest.OtherBios(plan, observed, scan) is { } otherBios)
+            explanations.Insert(0, otherBios);
         if (OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is { } other)
             explanations.Insert(0, other);
         else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
@@ -109,7 +102,7 @@ public static class FirmwareVerifier
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(RamTotal.IsAllThatDiffers(verification.Findings)
                 || PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
-                : WhatElseAgrees(plan, observed, scan, MissingLines.Of(verification.Findings)));
+                : OtherSurroundings.WithWhich(plan, observed, scan, MissingLines.Of(verification.Findings), LogExtent.Everything(verification)));
         if (!verification.Agrees && OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is null)
         {
             explanations.AddRange(OtherHvmGuest.Of(plan, observed, scan, verification.Findings));
@@ -160,7 +153,7 @@ public static class FirmwareVerifier
                 PciFindings.Compare(placement, plan.Firmware.AcpiWindows, scan.Pci, observed, plan.Guest.Type == GuestType.Hvm, findings, notCompared,
                     explanations);
             else if (plan.Firmware is not null)
-                notCompared.Add("functions, BARs and the host bridge's windows: where the BARs end up is not known"
+                notCompared.Add(LogExtent.BarsNotKnown
                     + (plan.Problems.Any(static problem => problem.Code == ProblemCodes.BarsNotKnown) ? ", for those of a passed-through device are "
                         + "not told" : ""));
         }
@@ -229,7 +222,7 @@ public static class FirmwareVerifier
     {
         if (!plan.IsMapKnown)
         {
-            notCompared.Add("the map: what this firmware hands over is not modelled");
+            notCompared.Add(LogExtent.NotModelled);
             return;
         }
 
@@ -244,15 +237,15 @@ public static class FirmwareVerifier
         {
             ImmutableArray<UnsettledRange> unsettled = plan.Firmware?.Unsettled ?? plan.Unsettled;
             foreach (UnsettledRange part in unsettled)
-                notCompared.Add($"the map's part {Verifier.Range(part.Range)}: {part.Why}");
+                notCompared.Add($"{LogExtent.PartOfMap}{Verifier.Range(part.Range)}: {part.Why}");
             ByteRange[] bios = map.Title == FirmwareMapReader.HvmloaderTitle ? [.. OfBios(forecast)] : [];
             if (bios.Length > 0)
-                notCompared.Add("the map below 1 MiB and at the end of RAM below 4 GiB: the log has hvmloader's map, and the BIOS changes it there");
+                notCompared.Add(LogExtent.ChangedByBios);
             findings.AddRange(MapComparison.Compare(
                 forecast, withMap, ByteRanges.Union([.. unsettled.Select(static part => part.Range), .. notKnown, .. bios]), out int lost));
             undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
             if (undecided.Count > 0)
-                notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
+                notCompared.Add($"{MapComparison.What}{LogExtent.LostLines}");
             if (MapComparison.NotCompared(map, lost) is { } unknown)
                 notCompared.Add(unknown);
         }
@@ -275,7 +268,7 @@ public static class FirmwareVerifier
         }
 
         undecided.Add(new(GapWhat, null, GapText(gap.Value), gap.Line, Agrees: false));
-        notCompared.Add($"{GapWhat}: lines of the host's map are lost");
+        notCompared.Add($"{GapWhat}{LogExtent.LostLines}");
     }
 
     /// <summary>The boot with the map that its system was given, and whether lines of that may be missing; null where the log has none.</summary>
@@ -335,70 +328,4 @@ public static class FirmwareVerifier
     internal const string GapWhat = "gap for PCI devices";
 
     private static string GapText(ByteRange gap) => gap.IsEmpty ? "none" : Verifier.Range(gap);
-
-    /// <summary>
-    /// What often is told wrongly, or not at all, is tried: the address width of the processor, the firmware's release, both. Where all that the log
-    /// shows then agrees, that is said.
-    /// </summary>
-    /// <param name="missing">What is said where lines may be missing; null where that explains nothing.</param>
-    private static IEnumerable<Phrase> WhatElseAgrees(Plan plan, ObservedBoot observed, LogScan scan, string? missing)
-    {
-        if (missing is not null)
-            yield return missing;
-        Scenario scenario = plan.Scenario;
-        if (scenario.Guest.Type == GuestType.Pvh)
-        {
-            string[] named = [.. PvhToolstack.Named.Where(one => AgreesOn(one.Xen)).Select(static one => one.Releases)];
-            if (named.Length > 0)
-                yield return $"Everything agrees with the toolstack of Xen {string.Join("; or of ", named)}.";
-        }
-
-        if (!plan.Platform.Traits.TakesSurroundings || plan.Firmware is null)
-            yield break;
-        QemuFirmware[] firmwares =
-            [.. s_firmwares.Select(Firmware).Where(firmware => firmware.Name == plan.Firmware.Choice)];
-        string[] widths = [.. s_widths.Where(bits => Agrees(bits, null)).Select(static bits => bits.ToString(CultureInfo.InvariantCulture))];
-        string[] releases = [.. firmwares.Where(firmware => Agrees(null, firmware)).Select(static firmware => firmware.ToString())];
-        if (widths.Length > 0)
-            yield return $"Everything agrees where the guest's processor has {OneOf(widths)} address bits.";
-        if (releases.Length > 0)
-            yield return $"Everything agrees with {OneOf(releases)}.";
-        string[] emulators = [.. s_emulators.Where(text => scenario.Qemu.Emulator is null && Agrees(null, null, Emulator(text)))];
-        if (emulators.Length > 0)
-            yield return $"Everything agrees with QEMU {OneOf(emulators)}.";
-        if (widths.Length + releases.Length + emulators.Length > 0)
-            yield break;
-        string[] pairs =
-            [.. from firmware in firmwares from bits in s_widths where Agrees(bits, firmware) select string.Create(CultureInfo.InvariantCulture,
-                $"{firmware} and {bits}")];
-        yield return pairs.Length > 0
-            ? (Phrase)$"Everything agrees with {OneOf(pairs)} address bits."
-            : "With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: what differs has another "
-                + $"reason, such as {(missing is null ? "" : "lines that are missing, ")}other devices or another machine type than was told.";
-
-        static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware
-            : throw new InvalidOperationException(name);
-
-        static QemuVersion Emulator(string text) => QemuVersion.TryParse(text, out QemuVersion version) ? version
-            : throw new InvalidOperationException(text);
-
-        static string OneOf(string[] names) => names.Length == 1 ? names[0] : $"{string.Join(", ", names[..^1])} or {names[^1]}";
-
-        bool AgreesOn(XenVersion xen) => CompareOnly(
-            Planner.Plan(scenario with { Host = scenario.Host with { Traits = scenario.Host.Traits with { XenVersion = xen } } }), observed, scan, [])
-            .Findings.All(finding => finding.Agrees || (finding.What == Verifier.OutcomeWhat && observed.Halts));
-
-        bool Agrees(int? bits, QemuFirmware? firmware, QemuVersion? emulator = null) => CompareOnly(
-            Planner.Plan(scenario with
-            {
-                Qemu = scenario.Qemu with
-                {
-                    PhysBits = bits ?? scenario.Qemu.PhysBits,
-                    Firmware = firmware
-                ?? scenario.Qemu.Firmware,
-                    Emulator = emulator ?? scenario.Qemu.Emulator
-                }
-            }),
-            observed, scan, []).Findings.All(finding => finding.Agrees || (finding.What == Verifier.OutcomeWhat && observed.Halts));
-    }
 }

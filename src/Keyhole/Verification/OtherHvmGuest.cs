@@ -10,6 +10,7 @@ using Keyhole.Guests;
 using Keyhole.Logs;
 using Keyhole.Planning;
 using Keyhole.Platforms;
+using Keyhole.Reading;
 
 namespace Keyhole.Verification;
 
@@ -26,6 +27,31 @@ internal static class OtherHvmGuest
 
     private const ulong RomBios = 0xe_0000;
 
+    /// <summary>Whether hvmloader loaded another BIOS than the forecast's; null where it did not, or does not say.</summary>
+    public static Phrase? OtherBios(Plan plan, ObservedBoot observed, LogScan scan)
+    {
+        if (plan.Guest.Type != GuestType.Hvm || plan.Firmware is null || BiosIn(observed, scan) is not { } bios)
+            return null;
+        (string name, string how) = plan.Guest.Hvm.Firmware == FirmwareName.Ovmf ? ("OVMF", "bios=\"ovmf\"") : ("SeaBIOS", "bios=\"seabios\"");
+        return bios.Value == name || bios.Value is not (RomBiosName or "SeaBIOS" or "OVMF") ? null
+            : $"The log is of a guest with {bios.Value} (line {bios.Line}: \"{Vocabulary.RequestedBios}{bios.Value}\"), and the forecast is for one "
+                + $"with {name} ({how}). Give its configuration with {Setting.Guest}"
+                + $"{(bios.Value == RomBiosName ? "; xl has ROMBIOS with device_model_version=\"qemu-xen-traditional\" alone" : "")}.";
+    }
+
+    /// <summary>The last that hvmloader names for this guest.</summary>
+    private static LogFact<string>? BiosIn(ObservedBoot observed, LogScan scan)
+    {
+        LogLine[] all = [.. scan.Lines.Where(line => line.Text.Contains(Vocabulary.RequestedBios, System.StringComparison.Ordinal)
+            && line.Number <= observed.LastLine)];
+        bool isAny = FirmwareVerifier.IsOfOneGuest(observed, all.Select(static line => line.Domain));
+        return all.LastOrDefault(line => isAny || line.Domain == observed.Domain) is { } last
+            && TextCursor.TryBehind(last.Text, Vocabulary.RequestedBios, out TextCursor name)
+            ? new(InputError.OneLine(name.Rest, 20), last.Number) : null;
+    }
+
+    private const string RomBiosName = "ROMBIOS";
+
     /// <summary>What other guests have by the forecast what the log shows; empty where nothing of the map differs.</summary>
     public static IEnumerable<Phrase> Of(Plan plan, ObservedBoot observed, LogScan scan, ImmutableArray<Finding> findings)
     {
@@ -33,9 +59,10 @@ internal static class OtherHvmGuest
             || !findings.Any(static finding => !finding.Agrees && finding.What == MapComparison.What)
             || FirmwareVerifier.WithMap(observed, scan) is not { Map: { } map } withMap)
             yield break;
-        if (LineOf(map, RomBiosLow, X86Layout.IsaStart) is { } low && LineOf(map, RomBios, MiB) is { } bios)
+        // Where hvmloader names it, that is told already.
+        if (BiosIn(observed, scan) is null && LineOf(map, RomBiosLow, X86Layout.IsaStart) is { } low && LineOf(map, RomBios, MiB) is { } bios)
             yield return $"Lines {low} and {bios}: what is reserved below 1 MiB is as hvmloader has it for ROMBIOS (qemu-xen-traditional), and the "
-                + $"forecast is for a guest with SeaBIOS: the log's had another device model.";
+                + $"forecast is for a guest with SeaBIOS: the log's had another BIOS.";
         if (Ram.Of(map.Entries) is not { } seen || Ram.Of(plan.Map) is not { } forecast || seen == forecast)
             yield break;
         // A line that got lost makes no other guest.

@@ -3,12 +3,16 @@
 using System;
 using System.Collections.Generic;
 using Keyhole.Logs;
+using Keyhole.Pci;
 
 namespace Keyhole.Verification;
 
 /// <content>Where lines are left out of a log, what it does not show is not known.</content>
 internal sealed partial class PciFindings
 {
+    /// <summary>Whether a bus has the number that Linux gave it, and not the firmware's.</summary>
+    private bool IsNumberedByLinux(PciAddress address) => _options.NumbersBuses is not null && address.Bus != 0;
+
     private const string LeftOut = "lines are left out there";
     private const string Ended = "the log ends there";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -22,6 +23,8 @@ internal sealed partial class PciFindings
     /// <summary>Lines that a log goes on behind the last function it names before the list of functions counts as whole.</summary>
     private const int LinesBehind = 8;
 
+    public const string FunctionWhat = "PCI function";
+
     /// <summary>Sentences about what Linux did by itself; the rest is counted.</summary>
     private const int MostTold = 12;
 
@@ -43,6 +46,8 @@ internal sealed partial class PciFindings
     private readonly int _lastLine;
     private readonly bool _hasNoDisks;
     private readonly bool _hasNoCards;
+    private readonly PciOptions _options;
+    private readonly int _firstOfLinuxs;
 
     private PciFindings(PciPlacement placement, PciLog log, ObservedBoot boot, bool isXens)
     {
@@ -50,6 +55,8 @@ internal sealed partial class PciFindings
         _log = log;
         _boot = boot;
         _isXens = isXens;
+        _options = PciOptions.Of(boot);
+        _firstOfLinuxs = int.MaxValue;
         _plugged = PluggedFunctions.Of(log, boot);
         foreach (BarPlacement bar in placement.Bars)
         {
@@ -59,8 +66,11 @@ internal sealed partial class PciFindings
 
         foreach (PciSighting seen in log.Resources)
         {
-            if (IsOwn(seen.Line, seen.Domain))
-                ListOf(_resources, seen.Function).Add(seen);
+            if (!IsOwn(seen.Line, seen.Domain))
+                continue;
+            ListOf(_resources, seen.Function).Add(seen);
+            if (seen.Word is PciWord.Assigned or PciWord.Released)
+                _firstOfLinuxs = Math.Min(_firstOfLinuxs, seen.Line);
         }
 
         foreach (PciFunctionSighting seen in log.Functions)
@@ -114,69 +124,6 @@ internal sealed partial class PciFindings
         pci.Explain(explanations);
     }
 
-    // ------------------------------------------------------------------ the host bridge's windows
-
-    private void CompareRoots(AcpiWindows told, ICollection<Finding> findings, ICollection<string> notCompared)
-    {
-        const string what = "host bridge's window";
-        if (_roots.IsEmpty)
-        {
-            notCompared.Add("the host bridge's windows");
-            return;
-        }
-
-        // Expanders take pieces out of bus 0's windows as their own devices lie.
-        if (_placement.Tree.Tree.Roots.Length > 1)
-        {
-            notCompared.Add("the host bridges' windows: an expander has windows of its own");
-            return;
-        }
-
-        var expected = new List<ByteRange>();
-        ByteRange low = told.Hole32 ?? default;
-        if (low.Overlaps(told.Mmconfig))
-        {
-            expected.Add(ByteRange.FromBounds(low.Start, told.Mmconfig.Start));
-            expected.Add(ByteRange.FromBounds(told.Mmconfig.End, low.End));
-        }
-        else
-        {
-            expected.Add(low);
-        }
-
-        ByteRange high = told.Hole64 ?? default;
-        expected.Add(told.AddressBits == 0 ? high : high.Intersect(ByteRange.FromBounds(0, 1UL << told.AddressBits)));
-        expected.RemoveAll(static window => window.IsEmpty);
-        foreach (RootWindowSighting seen in _roots)
-        {
-            // Video memory has a window on every PC.
-            if (seen.IsPorts || seen.Range.End <= X86Layout.OneMiB)
-                continue;
-            int same = expected.FindIndex(window => window == seen.Range);
-            int alike = same >= 0 ? same
-                : expected.FindIndex(window => window.Overlaps(seen.Range) || window.Start >= Frames.FourGiB == seen.Range.Start >= Frames.FourGiB);
-            ByteRange? known = alike < 0 ? null : expected[alike];
-            if (alike >= 0)
-                expected.RemoveAt(alike);
-            findings.Add(new(what, known is { } range ? Verifier.Range(range) : null, Verifier.Range(seen.Range), seen.Line, same >= 0));
-        }
-
-        if (expected.Count > 0 && _log.LeavesOut(_roots[0].Line - LinesBehind, _roots[^1].Line + LinesBehind))
-        {
-            notCompared.Add($"{expected.Count} of the host bridge's windows: {LeftOut}");
-            return;
-        }
-
-        if (expected.Count > 0 && EndsBehind(_roots[^1].Line, 1))
-        {
-            notCompared.Add($"{expected.Count} of the host bridge's windows: {Ended}");
-            return;
-        }
-
-        foreach (ByteRange window in expected)
-            findings.Add(new(what, Verifier.Range(window), null, _roots[^1].Line + 1, Agrees: false));
-    }
-
     // ------------------------------------------------------------------ functions, BARs, bridges
 
     private void CompareFunctions(ICollection<Finding> findings, ICollection<string> notCompared)
@@ -190,6 +137,8 @@ internal sealed partial class PciFindings
         {
             NumberedFunction function = functions[i];
             known.Add(function.Address);
+            if (IsNumberedByLinux(function.Address))
+                continue;
             List<PciFunctionSighting> seen = _functions.GetValueOrDefault(function.Address, []);
             if (seen.Count == 0 && !_resources.ContainsKey(function.Address))
             {
@@ -197,7 +146,7 @@ internal sealed partial class PciFindings
                 if (_hasNoCards && !function.Node.IsPassedThrough && function.Node.ClassCode >> 16 == NetworkClass)
                     continue;
                 if (_isWhole && !IsListLeftOut && !(function.Node.ClassCode >> 16 == NetworkClass && MayHaveUnplugged))
-                    findings.Add(new("PCI function", NameOf(function), null, _lastLine + 1, Agrees: false));
+                    findings.Add(new(FunctionWhat, NameOf(function), null, _lastLine + 1, Agrees: false));
                 else
                     missing++;
                 continue;
@@ -211,17 +160,19 @@ internal sealed partial class PciFindings
 
         foreach ((PciAddress address, List<PciFunctionSighting> seen) in _functions.OrderBy(static pair => pair.Key))
         {
-            if (!known.Contains(address))
-                findings.Add(new("PCI function", null, seen[0].VendorId == 0 ? address.ToString()
+            if (!known.Contains(address) && !IsNumberedByLinux(address))
+                findings.Add(new(FunctionWhat, null, seen[0].VendorId == 0 ? address.ToString()
                     : NameOf(address, seen[0].VendorId, seen[0].DeviceId), seen[0].Line, Agrees: false));
         }
 
+        if (functions.Any(function => IsNumberedByLinux(function.Address)))
+            notCompared.Add($"functions behind bridges: with {_options.NumbersBuses} (line {_options.Line}) Linux numbers buses itself");
         if (missing > 0)
             notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{missing} PCI functions: the log names only a part of them"));
         if (_barsLeftOut > 0)
             notCompared.Add(string.Create(CultureInfo.InvariantCulture, $"{_barsLeftOut} BARs of functions that it names: {LeftOut}"));
         if (_placement.Bars.Any(static bar => bar.Bar.Type == BarType.Rom && bar.Why is { Reason: UnplacedReason.NotHandled }))
-            notCompared.Add("option ROMs: this firmware leaves none mapped");
+            notCompared.Add(LogExtent.NoRoms);
     }
 
     private static void CompareIdentity(NumberedFunction function, List<PciFunctionSighting> seen, ICollection<Finding> findings)
@@ -231,7 +182,7 @@ internal sealed partial class PciFindings
         if (named.VendorId == 0 || function.Node.VendorId == 0)
             return;
         findings.Add(new(
-            "PCI function", NameOf(function), NameOf(named.Address, named.VendorId, named.DeviceId), named.Line,
+            FunctionWhat, NameOf(function), NameOf(named.Address, named.VendorId, named.DeviceId), named.Line,
             (named.VendorId, named.DeviceId) == (function.Node.VendorId, function.Node.DeviceId)));
     }
 
@@ -307,7 +258,8 @@ internal sealed partial class PciFindings
     {
         // Further listings show what Linux made of them.
         int first = named.FindIndex(static one => one.IsBridge);
-        if (first < 0 || IsFirstListingLeftOut(named, first))
+        // So does the first one in a log that has no more of Linux' first look at the bus.
+        if (first < 0 || IsFirstListingLeftOut(named, first) || named[first].Line > _firstOfLinuxs)
         {
             notCompared.Add($"the windows of bridge {function.Address}");
             return;
@@ -366,6 +318,9 @@ internal sealed partial class PciFindings
                         + $"{window.Line}): that is not the firmware's doing."));
         }
 
+        if (told > 0 && _options.PlacesAnew is { } option)
+            explanations.Add($"With {option} on its command line (line {_options.Line}) Linux places BARs and bridges' windows anew where it sees "
+                + $"fit: what it tells of that is none of the firmware's doing.");
         if (more > 0)
             explanations.Add(string.Create(CultureInfo.InvariantCulture,
                 $"Of {more} more BARs Linux tells that it placed them itself or found no room."));

@@ -145,7 +145,7 @@ public static class PvhDom0Verifier
         else if (!isKnown && alive is { } seen)
             undecided.Add(new(Verifier.OutcomeWhat, null, "boots", seen, Agrees: false));
         else if (!isKnown)
-            notCompared.Add("the outcome: it is not known where the kernel is");
+            notCompared.Add($"the outcome: {LogExtent.KernelNotKnown}");
         else if (alive is { } line)
             findings.Add(new(Verifier.OutcomeWhat, expected, "boots", line, Agrees: boots));
         else
@@ -163,7 +163,7 @@ public static class PvhDom0Verifier
             findings.AddRange(entries);
             undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
             if (undecided.Count > 0)
-                notCompared.Add($"{MapComparison.What}: lines of the host's map are lost");
+                notCompared.Add($"{MapComparison.What}{LogExtent.LostLines}");
             if (MapComparison.NotCompared(map, lost) is { } unknown)
                 notCompared.Add(unknown);
         }
@@ -185,7 +185,7 @@ public static class PvhDom0Verifier
                 known is [var same] && same == gap.Value);
             (known.Length == 1 ? findings : undecided).Add(found);
             if (known.Length > 1)
-                notCompared.Add($"{found.What}: lines of the host's map are lost");
+                notCompared.Add($"{found.What}{LogExtent.LostLines}");
         }
         else
         {
@@ -255,6 +255,8 @@ public static class PvhDom0Verifier
         else if (observed.Release is null && plan.Scenario.IsKernelAssumed)
             yield return $"The log names no kernel version; it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}: "
                 + $"{Setting.Kernel} names another.";
+        if (Assumptions.OfDom0(plan, "4.12 or later") is { } assumed)
+            yield return assumed;
         foreach (string text in FailureExplanations.OfNeeds(observed.Facts))
             yield return text;
         foreach (string text in LaterEnd.Explain(observed))

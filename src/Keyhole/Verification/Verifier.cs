@@ -117,7 +117,7 @@ public static class Verifier
         Finding[] told = [.. undecided.Where(finding => forecast.IsDecidedByLostLines
             && (finding.What == BarFindings.What || (finding.What == OutcomeWhat && observed.Halts)))];
         foreach (string what in undecided.Except(told).Select(static finding => finding.What).Distinct())
-            notCompared.Add($"{what}: lines of the host's map are lost");
+            notCompared.Add($"{what}{LogExtent.LostLines}");
         return new(
             [.. told.Where(static finding => finding.What == OutcomeWhat).Select(WithoutForecast), .. known[true],
                 .. told.Where(static finding => finding.What != OutcomeWhat).Select(WithoutForecast)],
@@ -221,7 +221,7 @@ public static class Verifier
     }
 
     private const string Boots = "boots";
-    private const string EndNotForecast = "the outcome: it is not known where the kernel is";
+    private const string EndNotForecast = $"the outcome: {LogExtent.KernelNotKnown}";
 
     internal static string FailureText(BootFailure failure) => failure.Kind switch
     {

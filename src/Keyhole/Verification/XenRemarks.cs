@@ -78,7 +78,8 @@ public static class XenRemarks
     }
 
     private static bool GoesOnBehind(LogScan scan, ObservedBoot boot, int line) =>
-        scan.Lines.Any(other => other.Speaker == LogSpeaker.Kernel && other.Number > line && other.Domain == boot.Domain);
+        scan.Lines.Any(other => other.Speaker == LogSpeaker.Kernel && other.Number > line && other.Domain == boot.Domain
+            && KernelMessage.Parse(other.Text).Kind != KernelMessageKind.Other);
 
     /// <summary>Xen prints no more of a domain that is going down already; of another the next line names it.</summary>
     private static string Words(LogScan scan, LogLine crash)
@@ -99,9 +100,10 @@ public static class XenRemarks
     {
         private const string Mark = "Over-allocation for d";
 
-        public string Says => $"\"{Text}\": Xen did not give domain {Domain} memory beyond its most: with what was asked for it would have "
-            + $"{Verifier.Number(Pages)} pages, and may have {Verifier.Number(MostPages)} ({ByteSize.ToText((ulong)MostPages << Frames.Shift)})"
-            + (Asker == Domain ? ". It asked itself, as its balloon driver does" : Asker == 0 ? ". dom0 asked: the toolstack, or the guest's QEMU" : "");
+        public string Says => $"\"{Text}\": Xen did not give domain {Domain} memory beyond its most: with what was asked for it would "
+            + $"have {Verifier.Number(Pages)} pages, and may have {Verifier.Number(MostPages)} ({ByteSize.ToText((ulong)MostPages << Frames.Shift)})"
+            + (Asker == Domain ? ". It asked itself, as its balloon driver does"
+                : Asker == 0 ? ". dom0 asked: the toolstack, or the guest's QEMU" : "");
 
         public static OverAllocation In(LogLine line)
         {

@@ -53,6 +53,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
     /// <summary>The width of today's servers of both vendors that no 5-level paging has been built into.</summary>
     private const int AssumedHostPhysBits = 46;
 
+    internal const string FirmwareNotTold = "the firmware's release is not told";
+
     private readonly List<QemuAssumption> _assumptions = [];
 
     public bool TryRun(out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions)
@@ -153,7 +155,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         FirmwareChoice choice = QemuFirmwareGuess.ChoiceOf(name, guest.FirmwareFile, emulator, isAssumed, guest.EmulatorText,
             around.MachineName ?? guest.MachineName);
         if (choice.Why is not null)
-            Assume(QemuUnknown.FirmwareRelease, $"the firmware's release is not told: {choice.Firmware} is assumed, {choice.Why}");
+            Assume(QemuUnknown.FirmwareRelease, $"{FirmwareNotTold}: {choice.Firmware} is assumed, {choice.Why}");
         AssumeNewest(choice.Firmware);
         return choice;
     }
