@@ -29,6 +29,9 @@ internal sealed record GuestFeatures
     /// a device.</summary>
     public bool? Passthrough { get; init; }
 
+    /// <summary>Whether passthrough= asks for an IOMMU's tables that are those of the processor.</summary>
+    public bool SharesTables { get; init; }
+
     public static GuestFeatures Of(XlSettings keys)
     {
         ArgumentNullException.ThrowIfNull(keys);
@@ -42,6 +45,7 @@ internal sealed record GuestFeatures
             HasVnuma = keys.HasItems("vnuma"),
             Passthrough = keys.Text("passthrough") is not { } told ? null
                 : IsOneOf(told, "disabled") ? false : IsOneOf(told, "enabled", "sync_pt", "share_pt") ? true : null,
+            SharesTables = keys.Text("passthrough") is { } shares && IsOneOf(shares, "share_pt"),
         };
     }
 

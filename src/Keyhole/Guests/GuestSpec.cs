@@ -119,6 +119,26 @@ public sealed record GuestSpec
     /// <summary>What libxl may refuse to give it together.</summary>
     internal GuestFeatures Features { get; init; } = GuestFeatures.None;
 
+    /// <summary>Values of the xl.cfg for which some release does not create it.</summary>
+    internal ImmutableArray<XlRefusal> Refusals { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>The settings that it was read from, for trying it without some of them; none where it is from no xl.cfg.</summary>
+    internal XlSettings Keys { get; init; } = XlSettings.None;
+
+    /// <summary>The guest that xl makes of the same file without some keys that decide nothing but what xl, libxl and QEMU take.</summary>
+    internal GuestSpec Without(params ReadOnlySpan<string> keys)
+    {
+        XlSettings left = Keys.Without(keys);
+        return this with
+        {
+            Keys = left,
+            Refusals = XlValues.Of(left),
+            MaxVcpus = XlGuest.MaxVcpusOf(left),
+            Hvm = HvmSettings.Of(left),
+            Features = GuestFeatures.Of(left),
+        };
+    }
+
     /// <summary>What the configuration says of a guest of QEMU's own (<see cref="GuestType.Kvm"/>); null for others, and where options alone describe
     /// the guest.</summary>
     public QemuGuest? Qemu { get; init; }
@@ -158,7 +178,8 @@ public sealed record GuestSpec
         && Vcpus == other.Vcpus && MaxVcpus == other.MaxVcpus &&
         Kernel == other.Kernel && Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && HasBootloader == other.HasBootloader
         && Uuid == other.Uuid &&
-        RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Features == other.Features && Qemu == other.Qemu;
+        RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Features == other.Features && Refusals.SequenceEqual(other.Refusals)
+        && Qemu == other.Qemu;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Type, MemoryKiB, MaxmemKiB, E820Host, Pci.Length, Vcpus);

@@ -99,11 +99,7 @@ public sealed record HvmSettings
             BoundaryBytes = keys.Number("rdm_mem_boundary") is { } mib and >= 0 and < 1L << 40 ? (ulong)mib << 20 : UsualBoundaryBytes,
             Rdm = keys.Text("rdm"),
             NotModelled = NotModelledIn(keys),
-            Refusal = XlValues.RefusalOf(keys),
         };
-        // What is not created has no map that could be modelled.
-        if (settings.Refusal is not null)
-            return settings with { NotModelled = null };
         if (keys.Number("mmio_hole") is { } hole)
         {
             if (hole is < SmallestHoleMiB or > LargestHoleMiB)

@@ -38,7 +38,8 @@ internal sealed class XlGuest
     {
         ReportUnknownKeys();
         GuestType type = ReadType();
-        (ulong memoryKiB, ulong maxmemKiB) = ReadMemory();
+        XlSettings keys = XlSettings.Of(_config.EffectiveSettings);
+        (ulong memoryKiB, ulong maxmemKiB) = ReadMemory(XlVnuma.Of(keys));
         string? name = Text("name");
         if (name is null)
             _remarks.Add("the guest has no name, without which xl does not start it");
@@ -50,7 +51,6 @@ internal sealed class XlGuest
         string? ramdisk = Text("ramdisk");
         if (_error is not null)
             return _error;
-        XlSettings keys = XlSettings.Of(_config.EffectiveSettings);
         var guest = new GuestSpec
         {
             Name = name,
@@ -63,15 +63,22 @@ internal sealed class XlGuest
             Kernel = kernel,
             Ramdisk = ramdisk,
             CommandLine = commandLine,
-            MaxVcpus = keys.Number("maxvcpus") is { } most ? (int)Math.Clamp(most, 1, XlConfig.MaxVcpus) : null,
+            MaxVcpus = MaxVcpusOf(keys),
             HasBootloader = keys.Has("bootloader"),
             Uuid = Guid.TryParse(keys.Text("uuid"), out Guid uuid) ? uuid : null,
             RestartsAfter = RestartsAfter(keys),
             Hvm = HvmSettings.Of(keys),
             Features = GuestFeatures.Of(keys),
+            Refusals = XlValues.Of(keys),
+            Keys = keys,
         };
         return new GuestDocument { Guest = guest, OtherSettings = OtherSettings(), Remarks = [.. _remarks] };
     }
+
+    /// <summary>Null where neither maxvcpus nor vnuma says.</summary>
+    public static int? MaxVcpusOf(XlSettings keys) =>
+        keys.Number("maxvcpus") is { } most ? (int)Math.Clamp(most, 1, XlConfig.MaxVcpus)
+        : XlVnuma.Of(keys) is { Refusal: null, Processors: > 0 and var all } ? (int)Math.Min(all, XlConfig.MaxVcpus) : null;
 
     private void ReportUnknownKeys()
     {
@@ -115,10 +122,12 @@ internal sealed class XlGuest
         return type ?? GuestType.Pv;
     }
 
-    private (ulong MemoryKiB, ulong MaxmemKiB) ReadMemory()
+    private (ulong MemoryKiB, ulong MaxmemKiB) ReadMemory(XlVnuma vnuma)
     {
         ulong? memoryKiB = MemoryOf("memory");
         ulong? maxmemKiB = MemoryOf("maxmem");
+        if (maxmemKiB is null && vnuma is { Refusal: null, MemoryKiB: > 0 and <= XlConfig.MaxMemoryKiB })
+            maxmemKiB = vnuma.MemoryKiB;
         if (memoryKiB is null)
         {
             _remarks.Add(maxmemKiB is null ? "memory is not set: libxl gives the guest 32 MiB" : "memory is not set: libxl takes it to be maxmem");
@@ -158,7 +167,7 @@ internal sealed class XlGuest
     {
         long? vcpus = Number("vcpus");
         if (vcpus is < 1)
-            _remarks.Add($"vcpus is {vcpus}: xl makes it 1");
+            _remarks.Add(vcpus == 0 ? "vcpus is 0: xl makes it 1" : $"vcpus is {vcpus}: xl makes it 1 since Xen 4.22, and stops before");
         if (vcpus > XlConfig.MaxVcpus)
             return Fail<int>(OutOfRange, "vcpus", $"vcpus is {vcpus}", $"Xen gives a guest at most {XlConfig.MaxVcpus}");
         return (int)Math.Max(1, vcpus ?? 1);

@@ -36,6 +36,22 @@ internal sealed class XlSettings
 
     public bool Flag(string key, bool whenUnset) => Number(key) is { } value ? value != 0 : whenUnset;
 
+    /// <summary>The items of a list; null where the key is not set, or to a text.</summary>
+    public ImmutableArray<XlValue>? Items(string key) => _values.GetValueOrDefault(key) is XlList list ? list.Items : null;
+
+    /// <summary>The same without some of the keys.</summary>
+    public XlSettings Without(ReadOnlySpan<string> keys)
+    {
+        var settings = new XlSettings();
+        foreach ((string key, XlValue value) in _values)
+        {
+            if (!keys.Contains(key))
+                settings._values[key] = value;
+        }
+
+        return settings;
+    }
+
     /// <summary>Whether the key is set to a list that is not empty.</summary>
     public bool HasItems(string key) => _values.GetValueOrDefault(key) is XlList { Items.IsEmpty: false };
 

@@ -33,9 +33,18 @@ public sealed class RefusedCombinationTests
     [DataRow("4.13.0", "pv", "memory=2048\npassthrough=\"disabled\"\npci=['17:00.0']", Disabled, "take passthrough= out")]
     [DataRow("4.17.0", "pvh", "memory=2048\npassthrough=\"enabled\"", "passthrough not yet supported for x86 PVH guests", "take passthrough= out")]
     [DataRow("4.6.0", "pv", Numa, "PV vNUMA is not yet supported", "take vnuma= out")]
-    [DataRow("4.6.0", "hvm", Numa + "maxmem=8192", "Cannot enable PoD and vNUMA at the same time",
-        "take vnuma= out, or set memory to maxmem (8192 MiB)")]
+    [DataRow("4.6.0", "hvm", Numa + "maxmem=4096\nmemory=2048", "Cannot enable PoD and vNUMA at the same time",
+        "take vnuma= out, or set memory to maxmem (4096 MiB)")]
+    [DataRow("4.17.0", "pvh", Numa + "memory=1024", "Cannot enable PoD and vNUMA at the same time",
+        "take vnuma= out, or set memory to maxmem (4096 MiB)")]
     [DataRow("4.15.0", "hvm", "memory=2048\nhap=0\nnestedhvm=1", NoHap, "take hap= out, or take nestedhvm= out")]
+    [DataRow("4.13.0", "pv", "memory=2048\npassthrough=\"share_pt\"", "passthrough=\"share_pt\" not valid for PV domain", "take passthrough= out")]
+    [DataRow("4.22.0", "pv", "memory=2048\npassthrough=\"Share_PT\"\npci=['17:00.0']", "passthrough=\"share_pt\" not valid for PV domain",
+        "take passthrough= out")]
+    [DataRow("4.17.0", "hvm", "memory=2048\npassthrough=\"share_pt\"\nhap=0", "passthrough=\"share_pt\" only valid for HAP guests",
+        "take passthrough= out")]
+    [DataRow("4.17.0", "pvh", "memory=2048\npassthrough=\"share_pt\"\nhap=0", "passthrough not yet supported for x86 PVH guests",
+        "take passthrough= out")]
     [DataRow("4.17.0", "hvm", OnDemand + "passthrough=\"enabled\"", "IOMMU required for device passthrough but not supported together with PoD",
         "set maxmem to memory (2048 MiB)")]
     public void A_guest_with_both_is_refused_and_the_remedy_was_tried(string xen, string type, string config, string words, string remedy)
@@ -85,6 +94,9 @@ public sealed class RefusedCombinationTests
     [DataRow("4.17.0", "pv", "memory=2048\nvnuma=[]")]
     [DataRow("4.14.0", "hvm", "memory=2048\nhap=0\nnestedhvm=1")]
     [DataRow("4.17.0", "hvm", "memory=2048\nhap=0")]
+    [DataRow("4.17.0", "hvm", "memory=2048\nhap=0\npassthrough=\"sync_pt\"")]
+    [DataRow("4.17.0", "hvm", "memory=2048\npassthrough=\"share_pt\"\npci=['17:00.0']")]
+    [DataRow("4.12.0", "pv", "memory=2048\npassthrough=\"share_pt\"")]
     [DataRow("4.16.0", "hvm", OnDemand + "passthrough=\"enabled\"")]
     public void A_guest_with_one_of_them_or_of_an_older_Xen_is_created(string xen, string type, string config)
     {

@@ -91,12 +91,12 @@ internal sealed record HvmGuest
         GuestSpec guest = scenario.Guest;
         HvmGuest made = new() { Settings = settings, Topology = topology, Xen = xen };
         // It is not created, whatever its memory would be.
+        if (RefusedCombination.WordsOf(scenario) is { } combined)
+            return made with { Refusal = combined };
         if (UnusedIommu.RefusalOf(scenario) is { } unused)
             return made with { Refusal = unused };
         if (RepeatedDevice.RefusalOf(scenario) is { } twice)
             return made with { Refusal = twice };
-        if (RefusedCombination.WordsOf(scenario) is { } combined)
-            return made with { Refusal = combined };
         string? ofMemory = settings.NotModelled ?? TooOld(xen) ?? UntoldDeviceMemory(scenario, made.Rdm);
         made = made with { NotModelled = HvmStubDomain.NotModelled(settings, xen) ?? ofMemory, IsMemoryKnown = ofMemory is null };
         if ((settings.Refusal ?? topology.Refusal) is { } words)

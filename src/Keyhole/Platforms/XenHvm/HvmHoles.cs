@@ -49,7 +49,7 @@ internal static class HvmHoles
     }
 
     /// <summary>Null where the guest cannot be forecast, or what its devices ask for is not known.</summary>
-    public static SettingComparison? Compare(Scenario scenario)
+    public static SettingComparison? Compare(Scenario scenario, IPlatform platform)
     {
         HvmGuest guest = HvmGuest.Of(scenario);
         if ((guest.NotModelled is not null && !guest.DependsOnPatch) || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
@@ -57,6 +57,8 @@ internal static class HvmHoles
         var tried = new List<TriedSetting> { Row(AsItIs, guest) };
         if (guest.Refusal is { } refused && HvmReview.OfDevices(scenario, refused) is { } whatever)
             return new([.. tried], null, $"{whatever.Message}; {whatever.Remedy}", null);
+        if (RefusedCombination.ProblemOf(scenario, platform) is { } combined)
+            return new([.. tried], null, combined.Remedy is null ? $"{combined.Message}" : $"{combined.Message}; {combined.Remedy}", null);
         ulong? smallest = null, allLow = null;
         // A value that xl refuses is tried as if it were not there.
         HvmGuest open = guest.Settings.Refusal is null ? guest

@@ -98,7 +98,7 @@ internal static class HvmReview
     private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, IPlatform platform, List<Problem> problems)
     {
         string? remedy = null;
-        if ((OfDevices(scenario, words) ?? RefusedCombination.ProblemOf(scenario, platform)) is { } whatever)
+        if ((RefusedCombination.ProblemOf(scenario, platform) ?? OfDevices(scenario, words)) is { } whatever)
         {
             problems.Add(whatever);
             return;

@@ -68,7 +68,7 @@ internal sealed class XenHvmPlatform : IPlatform
     public SettingComparison? CompareSettings(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
-        return HvmHoles.Compare(scenario);
+        return HvmHoles.Compare(scenario, this);
     }
 
     private const string FirmwareName = "hvmloader";

@@ -85,12 +85,12 @@ internal sealed class XenPvPlatform : IPlatform
 
     private (string Words, Problem Problem)? Refusal(Scenario scenario)
     {
+        if (RefusedCombination.ProblemOf(scenario, this) is { } combined)
+            return (RefusedCombination.WordsOf(scenario)!, combined);
         if (UnusedIommu.RefusalOf(scenario) is { } words)
             return (words, UnusedIommu.ProblemOf(words));
         if (RepeatedDevice.RefusalOf(scenario) is { } twice)
             return (twice, RepeatedDevice.ProblemOf(scenario, twice));
-        if (RefusedCombination.ProblemOf(scenario, this) is { } combined)
-            return (RefusedCombination.WordsOf(scenario)!, combined);
         return SharedDeviceMemory.RefusedOf(scenario, null) is { } shared
             ? (SharedDeviceMemory.Words, SharedDeviceMemory.ProblemOf(shared, SharedDeviceMemory.RelaxedText(scenario.Guest))) : null;
     }

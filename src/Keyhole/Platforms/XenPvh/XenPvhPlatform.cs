@@ -47,10 +47,10 @@ internal sealed class XenPvhPlatform : IPlatform
 
     public bool UsesPolicy(Scenario scenario) => false;
 
-    public Problem? RefusalOf(Scenario scenario) => scenario.Guest.Pci.IsEmpty ? RefusedCombination.ProblemOf(scenario, this) : new(
+    public Problem? RefusalOf(Scenario scenario) => RefusedCombination.ProblemOf(scenario, this) ?? (scenario.Guest.Pci.IsEmpty ? null : new(
         Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {NoDevices}",
         Remedy: $"take {OwnWords.Devices(scenario.Guest.Toolstack)} out, or make the guest "
-            + $"{OwnWords.Type(scenario.Guest.Toolstack, GuestType.Hvm)} or " + OwnWords.Type(scenario.Guest.Toolstack, GuestType.Pv));
+            + $"{OwnWords.Type(scenario.Guest.Toolstack, GuestType.Hvm)} or " + OwnWords.Type(scenario.Guest.Toolstack, GuestType.Pv)));
 
     public Plan Plan(Scenario scenario)
     {
@@ -63,8 +63,8 @@ internal sealed class XenPvhPlatform : IPlatform
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         Plan plan = Platforms.Plan.NotKnown(this, scenario, []);
         if (RefusalOf(scenario) is { } refusal)
-            return plan with { Problems = [.. problems, refusal], Verdict = new(GuestOutcome.Refused, scenario.Guest.Pci.IsEmpty
-                ? RefusedCombination.WordsOf(scenario) : NoDevices) };
+            return plan with { Problems = [.. problems, refusal], Verdict = new(GuestOutcome.Refused,
+                RefusedCombination.WordsOf(scenario) ?? NoDevices) };
 
         XenVersion xen = scenario.Host.Traits.XenVersion ?? s_usualXen;
         var toolstack = new PvhToolstack(xen);
