@@ -32,6 +32,9 @@ internal sealed record GuestFeatures
     /// <summary>Whether passthrough= asks for an IOMMU's tables that are those of the processor.</summary>
     public bool SharesTables { get; init; }
 
+    /// <summary>altp2m_count=, since Xen 4.21; null where it is not set.</summary>
+    public long? AltP2mCount { get; init; }
+
     public static GuestFeatures Of(XlSettings keys)
     {
         ArgumentNullException.ThrowIfNull(keys);
@@ -45,6 +48,7 @@ internal sealed record GuestFeatures
             HasVnuma = keys.HasItems("vnuma"),
             Passthrough = keys.Text("passthrough") is not { } told ? null
                 : IsOneOf(told, "disabled") ? false : IsOneOf(told, "enabled", "sync_pt", "share_pt") ? true : null,
+            AltP2mCount = keys.Number("altp2m_count"),
             SharesTables = keys.Text("passthrough") is { } shares && IsOneOf(shares, "share_pt"),
         };
     }

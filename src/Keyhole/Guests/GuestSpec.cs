@@ -4,6 +4,7 @@ using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.Diagnostics;
+using Keyhole.Hosts;
 
 namespace Keyhole.Guests;
 
@@ -166,7 +167,29 @@ public sealed record GuestSpec
     }
 
     /// <summary>Whether the guest's map is made from the host's. libxl reads e820_host for PV guests only.</summary>
-    public bool UsesHostMap => Type == GuestType.Pv && (E820Host == true || (Toolstack == Toolstack.Xl && !Pci.IsEmpty));
+    public bool UsesHostMap => Type == GuestType.Pv && !IsHostMapOff && (E820Host == true || (Toolstack == Toolstack.Xl && !Pci.IsEmpty));
+
+    /// <summary>Whether an xl.cfg says by type= alone, without builder=, that it is an HVM guest. That is how it was written, and makes no other
+    /// guest.</summary>
+    internal bool IsTypeAlone { get; init; }
+
+    /// <summary>Whether that xl passes over the type= that says otherwise.</summary>
+    internal bool IsTypePassedOver { get; init; }
+
+    /// <summary>Whether e820_host=0 counts in spite of devices.</summary>
+    internal bool IsHostMapOff { get; init; }
+
+    /// <summary>The guest that the toolstack of that Xen makes of the same configuration; null: of the usual one.</summary>
+    internal GuestSpec AsReadBy(XenVersion? xen)
+    {
+        if (xen is not { } known || Toolstack != Toolstack.Xl)
+            return this;
+        // Without a kernel and a bootloader it is refused.
+        if (IsTypeAlone && Type == GuestType.Hvm && XlReleases.HasNoType(known) && (Kernel is not null || HasBootloader))
+            return this with { Type = GuestType.Pv, IsTypePassedOver = true };
+        return Type == GuestType.Pv && E820Host == false && !IsHostMapOff && !Pci.IsEmpty && XlReleases.ReadsDevicesFirst(known)
+            ? this with { IsHostMapOff = true } : this;
+    }
 
     /// <summary>Whether the host's map is used against the letter of the configuration.</summary>
     public bool HostMapForcedByPci => UsesHostMap && E820Host == false;
@@ -179,7 +202,7 @@ public sealed record GuestSpec
         Kernel == other.Kernel && Ramdisk == other.Ramdisk && CommandLine == other.CommandLine && HasBootloader == other.HasBootloader
         && Uuid == other.Uuid &&
         RestartsAfter == other.RestartsAfter && Hvm == other.Hvm && Features == other.Features && Refusals.SequenceEqual(other.Refusals)
-        && Qemu == other.Qemu;
+        && (IsTypePassedOver, IsHostMapOff) == (other.IsTypePassedOver, other.IsHostMapOff) && Qemu == other.Qemu;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Type, MemoryKiB, MaxmemKiB, E820Host, Pci.Length, Vcpus);

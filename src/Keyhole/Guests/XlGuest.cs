@@ -71,6 +71,7 @@ internal sealed class XlGuest
             Features = GuestFeatures.Of(keys),
             Refusals = XlValues.Of(keys),
             Keys = keys,
+            IsTypeAlone = type == GuestType.Hvm && !_byKey.ContainsKey("builder"),
         };
         return new GuestDocument { Guest = guest, OtherSettings = OtherSettings(), Remarks = [.. _remarks] };
     }

@@ -72,6 +72,13 @@ internal static class RefusedCombination
         bool isPv = guest.Type == GuestType.Pv;
         bool isOnDemand = !isPv && guest.MaxmemKiB > guest.MemoryKiB;
         bool hasAltP2m = (has.HasAltP2m && !isPv && IsSince(9)) || (has.HasOldAltP2m && guest.Type == GuestType.Hvm);
+        if (guest is { IsTypeAlone: true, Type: GuestType.Hvm, Toolstack: Toolstack.Xl } && XlReleases.HasNoType(xen))
+        {
+            return new("Neither kernel nor bootloader specified",
+                $" (the xl of Xen {xen} passes over type=, which came with 4.10, and makes a PV guest)",
+                [("put builder=\"hvm\" beside type=", guest with { IsTypeAlone = false })]);
+        }
+
         if (OfValue(XlStage.Xl) is { } value)
             return value;
         if (IsSince(13) && has.Passthrough == false && !guest.Pci.IsEmpty)
@@ -131,6 +138,8 @@ internal static class RefusedCombination
                 [Without("hap", has with { HasNoHap = false }), Without("nestedhvm", has with { IsNested = false })]);
         }
 
+        if (OfAltP2m() is { } untold)
+            return untold;
         if (!isPv && Math.Max(guest.Vcpus, guest.MaxVcpus ?? 0) > MostProcessors)
         {
             return new(IsSince(12) ? Invalid : "Couldn't set max vcpu count",
@@ -151,6 +160,28 @@ internal static class RefusedCombination
         {
             string[] keys = way.Split('+');
             return ($"take {Listed.Of([.. keys.Select(static key => $"{key}=")])} out", guest.Without(keys));
+        }
+
+        // Since 4.19 libxl tells Xen of altp2m when it asks for the domain, whatever its type.
+        Refusal? OfAltP2m()
+        {
+            bool hasMode = has.HasAltP2m || (has.HasOldAltP2m && guest.Type == GuestType.Hvm);
+            if (IsSince(19) && hasMode && (isPv || has.HasNoHap))
+            {
+                return new(Invalid, " (since 4.19 Xen gives altp2m to guests with HAP alone)",
+                    isPv ? [WithoutAltP2m()] : [WithoutAltP2m(), Without("hap", has with { HasNoHap = false })]);
+            }
+
+            const long unset = ushort.MaxValue;
+            const long usual = 10;
+            const long largest = 512;
+            long count = has.AltP2mCount is { } told and not unset ? told : hasMode && guest.Type == GuestType.Hvm ? usual : 0;
+            if (!IsSince(21) || (hasMode ? count is > 0 and <= largest : count == 0))
+                return null;
+            (string, GuestSpec) countOut = Without("altp2m_count", has with { AltP2mCount = null });
+            return new(Invalid, hasMode
+                ? $" (altp2m needs an altp2m_count= from 1 to {largest}; of HVM guests alone it is {usual} where it is not set)"
+                : " (altp2m_count= is set, and altp2m= is not)", [countOut, WithoutAltP2m()]);
         }
 
         bool IsSince(int minor) => !xen.IsUpTo(4, minor - 1);

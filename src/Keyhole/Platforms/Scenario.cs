@@ -37,8 +37,8 @@ public sealed record Scenario
     /// <summary>What the host is called, in one line: which map of which source.</summary>
     public string HostName { get; init; } = "";
 
-    /// <summary>The guest; of a dom0 its size and name.</summary>
-    public required GuestSpec Guest { get; init => field = Given.NotNull(value); }
+    /// <summary>The guest, as the toolstack of the host's Xen reads its configuration; of a dom0 its size and name.</summary>
+    public required GuestSpec Guest { get => field.AsReadBy(Host.Traits.XenVersion); init => field = Given.NotNull(value); }
 
     /// <summary>Set where the guest is the host's own dom0.</summary>
     public Dom0Choices? Dom0 { get; init; }

@@ -38,6 +38,12 @@ public sealed class RefusedCombinationTests
     [DataRow("4.17.0", "pvh", Numa + "memory=1024", "Cannot enable PoD and vNUMA at the same time",
         "take vnuma= out, or set memory to maxmem (4096 MiB)")]
     [DataRow("4.15.0", "hvm", "memory=2048\nhap=0\nnestedhvm=1", NoHap, "take hap= out, or take nestedhvm= out")]
+    [DataRow("4.19.0", "hvm", "memory=2048\nhap=0\naltp2mhvm=1", NoHap, "take altp2mhvm= out, or take hap= out")]
+    [DataRow("4.19.0", "pv", "memory=2048\naltp2m=\"external\"", NoHap, "take altp2m= out")]
+    [DataRow("4.21.0", "pvh", "memory=2048\naltp2m=\"external\"", NoHap, "take altp2m= out")]
+    [DataRow("4.21.0", "hvm", "memory=2048\naltp2m=\"external\"\naltp2m_count=0", NoHap, "take altp2m_count= out, or take altp2m= out")]
+    [DataRow("4.21.0", "hvm", "memory=2048\naltp2m=1\naltp2m_count=513", NoHap, "take altp2m_count= out")]
+    [DataRow("4.21.0", "pv", "memory=2048\naltp2m_count=4", NoHap, "take altp2m_count= out")]
     [DataRow("4.13.0", "pv", "memory=2048\npassthrough=\"share_pt\"", "passthrough=\"share_pt\" not valid for PV domain", "take passthrough= out")]
     [DataRow("4.22.0", "pv", "memory=2048\npassthrough=\"Share_PT\"\npci=['17:00.0']", "passthrough=\"share_pt\" not valid for PV domain",
         "take passthrough= out")]
@@ -98,6 +104,11 @@ public sealed class RefusedCombinationTests
     [DataRow("4.17.0", "hvm", "memory=2048\npassthrough=\"share_pt\"\npci=['17:00.0']")]
     [DataRow("4.12.0", "pv", "memory=2048\npassthrough=\"share_pt\"")]
     [DataRow("4.16.0", "hvm", OnDemand + "passthrough=\"enabled\"")]
+    [DataRow("4.18.0", "pv", "memory=2048\naltp2m=\"external\"\naltp2m_count=4")]
+    [DataRow("4.18.0", "hvm", "memory=2048\nhap=0\naltp2m=\"external\"")]
+    [DataRow("4.21.0", "pvh", "memory=2048\naltp2m=\"external\"\naltp2m_count=512")]
+    [DataRow("4.21.0", "hvm", "memory=2048\naltp2m=\"external\"")]
+    [DataRow("4.21.0", "pv", "memory=2048\naltp2m_count=0")]
     public void A_guest_with_one_of_them_or_of_an_older_Xen_is_created(string xen, string type, string config)
     {
         Plan plan = PlanOf(xen, type, config);
@@ -108,7 +119,8 @@ public sealed class RefusedCombinationTests
     private static Plan PlanOf(string xen, string type, string config)
     {
         Assert.IsTrue(XenVersion.TryParse(xen, out XenVersion version));
-        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes($"name=\"a\"\ntype=\"{type}\"\n{config}\n")), "a.cfg")
+        string kind = type == "hvm" ? "builder=\"hvm\"" : $"type=\"{type}\"";
+        Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes($"name=\"a\"\n{kind}\n{config}\n")), "a.cfg")
             .TryGet(out GuestDocument? guest, out InputError? error), error?.ToString());
         return Planner.Plan(new() { Host = Host.Unknown with { Traits = new() { XenVersion = version } }, Guest = guest.Guest });
     }

@@ -25,7 +25,7 @@ internal static class HvmDeviceMemory
         foreach (PciAssignment assignment in scenario.Guest.Pci)
         {
             // libxl takes what nobody said for strict.
-            bool isStrict = (assignment.RdmPolicy ?? rdm.Policy) != "relaxed";
+            bool isStrict = (assignment.RdmPolicy ?? rdm.DevicePolicy) != "relaxed";
             foreach (DeviceMemoryOwner owner in traits.DeviceMemoryOwners)
             {
                 if (!assignment.Covers(owner.Device))

@@ -114,7 +114,7 @@ internal sealed record HvmGuest
             return made with { Refusal = string.Create(CultureInfo.InvariantCulture, $"RDM conflict at 0x{conflict.Start:x}.") };
         if (topology.RomPages > SparePages)
             return made with { Refusal = "device model did not start: -3" };
-        if (SharedDeviceMemory.RefusedOf(scenario, made.Rdm.Policy) is not null)
+        if (SharedDeviceMemory.RefusedOf(scenario, made.Rdm.DevicePolicy) is not null)
             return made with { Refusal = SharedDeviceMemory.Words };
         bool? movesRam = HvmStubDomain.MovesRam(settings, xen);
         HvmloaderRun run = RunHvmloader(scenario, made, memory, movesRam ?? true);
@@ -143,7 +143,7 @@ internal sealed record HvmGuest
         }
 
         // A guest that is refused for it has no map.
-        bool isRefused = SharedDeviceMemory.RefusedOf(scenario, rdm.Policy) is not null;
+        bool isRefused = SharedDeviceMemory.RefusedOf(scenario, rdm.DevicePolicy) is not null;
         foreach (SharedMemoryDevice said in isRefused ? [] : traits.Complaints.Sharing)
         {
             if (scenario.Guest.Pci.Any(assignment => assignment.Covers(said.Device))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using Keyhole.Guests;
 using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.XenHvm;
@@ -12,6 +13,9 @@ namespace Keyhole.Platforms.XenHvm;
 internal readonly record struct HvmRdm(bool IsGiven, bool IsIgnored, bool IsOfHost, string? Policy)
 {
     public static readonly HvmRdm Unset;
+
+    /// <summary>What it says for devices that say nothing themselves; null where xl reads those first.</summary>
+    public string? DevicePolicy { get; init; }
 
     public static HvmRdm Of(string? text, XenVersion xen)
     {
@@ -38,6 +42,7 @@ internal readonly record struct HvmRdm(bool IsGiven, bool IsIgnored, bool IsOfHo
 
         // Since 4.15 xl takes a valid policy for an error, and then passes over the whole of it.
         bool isIgnored = !isValid || (policy is not null && !xen.IsUpTo(4, 14));
-        return isIgnored ? new(true, true, false, null) : new(true, false, isOfHost, policy);
+        return isIgnored ? new(true, true, false, null)
+            : new(true, false, isOfHost, policy) { DevicePolicy = XlReleases.ReadsDevicesFirst(xen) ? null : policy };
     }
 }

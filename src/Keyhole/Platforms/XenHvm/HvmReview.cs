@@ -104,7 +104,7 @@ internal static class HvmReview
             return;
         }
 
-        if (words == SharedDeviceMemory.Words && SharedDeviceMemory.RefusedOf(scenario, guest.Rdm.Policy) is { } shared)
+        if (words == SharedDeviceMemory.Words && SharedDeviceMemory.RefusedOf(scenario, guest.Rdm.DevicePolicy) is { } shared)
         {
             Scenario relaxed = scenario with { Guest = SharedDeviceMemory.Relaxed(scenario.Guest) };
             bool helps = HvmGuest.Of(relaxed, guest.Settings, guest.Xen).Refusal is null;

@@ -115,6 +115,16 @@ internal sealed class XenPvPlatform : IPlatform
     private static void ReportGuest(Scenario scenario, List<Problem> problems)
     {
         GuestSpec guest = scenario.Guest;
+        if (guest.IsTypePassedOver)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.SettingIgnored,
+                $"the xl of Xen {scenario.Host.Traits.XenVersion} passes over type=, which came with 4.10: without builder=\"hvm\" it makes a "
+                    + "PV guest",
+                Remedy: "put builder=\"hvm\" beside type="));
+        }
+
         if (guest.UsesHostMap && IsUnknownToToolstack(scenario))
         {
             problems.Add(new(
@@ -129,8 +139,19 @@ internal sealed class XenPvPlatform : IPlatform
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.HostMapForced,
-                "the configuration says e820_host=0, but any pci= entry makes xl use the host's map all the same",
+                "the configuration says e820_host=0, but any pci= entry makes xl use the host's map all the same"
+                    + (XlReleases.MayReadDevicesFirst(scenario.Host.Traits.XenVersion)
+                        ? " (that of 4.13, and those before 4.14.5, 4.15.3 and 4.16.1, do not, and which this host has is not told)" : ""),
                 Remedy: "take e820_host=0 out: it says what is not so"));
+        }
+        else if (guest.IsHostMapOff)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.HostMapUnused,
+                $"e820_host=0 counts to the xl of this Xen ({scenario.Host.Traits.XenVersion}, before 4.14.5, 4.15.3 and 4.16.1), which reads "
+                    + "it after pci=: the guest gets one RAM entry and no room for its devices",
+                Remedy: "set e820_host=1"));
         }
         else if (!guest.UsesHostMap && !LibxlPolicy.IsKnownTo(scenario.Host.Traits.XenVersion))
         {
