@@ -89,6 +89,22 @@ public sealed class NamedReleaseTests
         Assert.DoesNotContain("which is assumed", run.Output);
     }
 
+    /// <summary>Both print the same, and up to Xen 4.0 there is no xl.</summary>
+    [TestMethod]
+    [DataRow("$ sudo xm info", "4.2.1", "xm info names")]
+    [DataRow("$ sudo xl info", "4.2.1", "xl info names")]
+    [DataRow("", "4.0.1", "xm info names")]
+    [DataRow("", "4.1.2", "xl info names")]
+    public void The_tool_that_was_called_is_named(string prompt, string xen, string said)
+    {
+        string info = Info.Replace("$ sudo xl info", prompt, StringComparison.Ordinal)
+            .Replace(": 19", $": {xen.Split('.')[1]}", StringComparison.Ordinal);
+
+        CommandRun run = With(Xen.Replace("4.19.1", xen, StringComparison.Ordinal) + info, "boot", "--dom0", "--host", "-");
+
+        Assert.Contains(said, Words(run.Errors));
+    }
+
     [TestMethod]
     // Not Xen's: a boot without it.
     [DataRow("Loading Linux 6.12.20-0-lts ...\n" + Xen)]

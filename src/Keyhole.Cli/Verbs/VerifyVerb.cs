@@ -285,7 +285,7 @@ internal static class VerifyVerb
                 tables = PvhDom0Verifier.TablesOf(scan, chosen);
                 // Without dom0_mem= Xen gives it what it has left, which no log tells but by dom0's own map, where that keeps apart what
                 // is not dom0's.
-                if (builder.PageCount is null && PvhMap is not null && PvhDom0Verifier.TellsSize(PvhMap, chosen))
+                if (builder.PageCount is null && PvhMap is not null && PvhDom0Verifier.TellsSize(PvhMap, chosen, host.Host))
                     builder = builder with { PageCount = PvhDom0Verifier.PagesIn(PvhMap) };
                 if (builder.PageCount is null)
                     WhyNoForecast =

@@ -35,6 +35,9 @@ internal sealed record GuestFeatures
     /// <summary>altp2m_count=, since Xen 4.21; null where it is not set.</summary>
     public long? AltP2mCount { get; init; }
 
+    /// <summary>videoram=, which libxl takes from a PVH guest's memory, too; null where it is not set.</summary>
+    public ulong? VideoKiB { get; init; }
+
     public static GuestFeatures Of(XlSettings keys)
     {
         ArgumentNullException.ThrowIfNull(keys);
@@ -48,6 +51,7 @@ internal sealed record GuestFeatures
             HasVnuma = keys.HasItems("vnuma"),
             Passthrough = keys.Text("passthrough") is not { } told ? null
                 : IsOneOf(told, "disabled") ? false : IsOneOf(told, "enabled", "sync_pt", "share_pt") ? true : null,
+            VideoKiB = keys.Number("videoram") is { } mib and >= 0 and < 1L << 40 ? (ulong)mib << 10 : null,
             AltP2mCount = keys.Number("altp2m_count"),
             SharesTables = keys.Text("passthrough") is { } shares && IsOneOf(shares, "share_pt"),
         };

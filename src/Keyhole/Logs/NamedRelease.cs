@@ -78,10 +78,15 @@ public sealed record NamedRelease(KernelIdentity Identity, int Line, string Sour
         ImmutableArray<ReleaseLine> lines = scan.ReleaseLines;
         ReleaseLine[] told = [.. lines.Where((line, at) => line.Kind == ReleaseLineKind.InfoRelease && IsBehindHost(lines, at))];
         if (told.Length > 0)
-            return told.All(line => IsOfXen(scan, line)) ? Only(told, "xl info names") : null;
+            return told.All(line => IsOfXen(scan, line)) ? Only(told, $"{ToolOf(scan, told[0])} info names") : null;
         ReleaseLine[] systems = [.. lines.Where(static line => line.Kind == ReleaseLineKind.System)];
         return systems.All(line => IsOfDom0(lines, line)) ? Only(systems, "uname names") : null;
     }
+
+    /// <summary>xm, where it is called before the lines, or the host's Xen has no xl yet (it came with 4.1); else xl.</summary>
+    private static string ToolOf(LogScan scan, ReleaseLine told) =>
+        scan.ReleaseLines.LastOrDefault(line => line.Kind == ReleaseLineKind.ToolCalled && line.Number < told.Number).IsXm
+            || scan.Traits.XenVersion?.IsUpTo(4, 0) == true ? "xm" : "xl";
 
     private static bool IsBehindHost(ImmutableArray<ReleaseLine> lines, int at) => at > 0 && lines[at - 1].Kind == ReleaseLineKind.InfoHost
         && lines[at].Number - lines[at - 1].Number <= MostBetweenHostAndRelease;

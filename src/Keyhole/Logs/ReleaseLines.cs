@@ -38,7 +38,11 @@ internal enum ReleaseLineKind
 }
 
 /// <summary>Such a line, and what it tells.</summary>
-internal readonly record struct ReleaseLine(int Number, ReleaseLineKind Kind, string Text);
+internal readonly record struct ReleaseLine(int Number, ReleaseLineKind Kind, string Text)
+{
+    /// <summary>Whether the tool that is called is xm, which prints the same.</summary>
+    public bool IsXm { get; init; }
+}
 
 /// <summary>Gathers the lines around a log that name a Linux's release: GRUB's, those of <c>xl info</c> and <c>uname -a</c>. Guests' consoles in
 /// Xen's log are left out.</summary>
@@ -69,7 +73,10 @@ internal sealed class ReleaseLines
         if (_lines.Count == MaxLines || !line.ContainsAny(s_words) || LogPrefix.DomainOf(line) is not null
             || !TryParse(CitedLine.Unmarked(line).Trim(), out ReleaseLineKind kind, out ReadOnlySpan<char> text))
             return;
-        _lines.Add(new(number, kind, InputError.OneLine(text.Trim(), MaxTextLength)));
+        _lines.Add(new(number, kind, InputError.OneLine(text.Trim(), MaxTextLength))
+        {
+            IsXm = kind == ReleaseLineKind.ToolCalled && line.Contains("xm info", StringComparison.Ordinal),
+        });
     }
 
     private static bool TryParse(ReadOnlySpan<char> line, out ReleaseLineKind kind, out ReadOnlySpan<char> text)

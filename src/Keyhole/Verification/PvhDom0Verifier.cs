@@ -52,13 +52,14 @@ public static class PvhDom0Verifier
         return pages;
     }
 
-    /// <summary>Whether RAM in that map is dom0's own. A newer Linux makes RAM of what is not.</summary>
-    public static bool TellsSize(LogMap map, ObservedBoot boot)
+    /// <summary>Whether RAM in that map is dom0's own. A newer Linux makes RAM of what is not, where Xen puts that into the map.</summary>
+    public static bool TellsSize(LogMap map, ObservedBoot boot, Host host)
     {
+        ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(boot);
         return map.Kind == LogMapKind.Dom0BuiltByXen || map.Entries.Any(static entry => entry.Type == E820Type.Unusable)
-            || boot.Kernel is not { } kernel || PvhLinuxView.MakesRoomForBalloon(kernel) == false;
+            || !XenPvhDom0Platform.MarksOtherRam(host) || boot.Kernel is not { } kernel || PvhLinuxView.MakesRoomForBalloon(kernel) == false;
     }
 
     /// <summary>The sizes of the tables that Xen made, from the map; null where it does not show them.</summary>

@@ -16,7 +16,7 @@ namespace Keyhole.Platforms.XenPvh;
 /// <param name="Xen">The release.</param>
 internal readonly record struct PvhToolstack(XenVersion Xen)
 {
-    /// <summary>What RAM is larger by where libxl takes "not set" of the video memory, all ones, for its size.</summary>
+    /// <summary>What RAM is larger by where libxl takes "not set" of the video memory, all ones, for its size: with videoram= it is not.</summary>
     public const ulong StrayBytes = 1024;
 
     /// <summary>One release of each kind, and which are of it.</summary>

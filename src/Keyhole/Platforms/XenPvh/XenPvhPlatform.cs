@@ -71,7 +71,27 @@ internal sealed class XenPvhPlatform : IPlatform
         if (!toolstack.HasPvh)
             return plan with { Problems = [.. problems, toolstack.None(scenario.Guest.Toolstack)], Verdict = new(GuestOutcome.NotKnown, null) };
         GuestReview.ReportOnDemand(scenario.Guest, problems);
-        ulong end = (scenario.Guest.MaxmemKiB << 10) & ~Frames.OffsetMask;
+        ulong? videoKiB = scenario.Guest.Features.VideoKiB;
+        if (videoKiB >= scenario.Guest.MaxmemKiB)
+        {
+            return plan with
+            {
+                Problems = [.. problems, GuestReview.MapNotKnown("videoram= is as much as the guest's memory, from which libxl takes it")],
+                Verdict = new(GuestOutcome.NotKnown, null),
+            };
+        }
+
+        if (videoKiB is > 0 and { } taken)
+        {
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.SettingIgnored,
+                $"a PVH guest has no video card: videoram={taken >> 10} does nothing but take {ByteSize.ToText(taken << 10)} of its RAM",
+                Remedy: "take videoram= out"));
+        }
+
+        ulong end = ((scenario.Guest.MaxmemKiB - (videoKiB ?? 0)) << 10) & ~Frames.OffsetMask;
+        bool? hasStray = videoKiB is null ? toolstack.HasStrayBytes : false;
         int processors = Math.Max(scenario.Guest.Vcpus, scenario.Guest.MaxVcpus ?? 1);
         ulong acpiPages = AcpiPagesOf(xen, processors, out bool isCertain);
         if (!isCertain)
@@ -81,13 +101,13 @@ internal sealed class XenPvhPlatform : IPlatform
         E820Type tables = xen.IsUpTo(4, 20) ? E820Type.Acpi : E820Type.Nvs;
         ulong holeStart = toolstack.IsFirst ? X86Layout.LocalApicStart : HoleStart;
         ImmutableArray<UnsettledRange> unsettled = [];
-        if (toolstack.HasStrayBytes == true)
+        if (hasStray == true)
             end += PvhToolstack.StrayBytes;
-        else if (toolstack.HasStrayBytes is null)
+        else if (hasStray is null)
             unsettled = [toolstack.StrayRange(end > holeStart ? Frames.FourGiB + (end - holeStart) : end)];
         foreach (UnsettledRange part in unsettled)
             problems.Add(part.ToProblem());
-        ImmutableArray<PlannedEntry> entries = Lay(end, holeStart, acpiPages, tables, toolstack);
+        ImmutableArray<PlannedEntry> entries = Lay(end, holeStart, acpiPages, tables, toolstack, hasStray == true);
         return plan with
         {
             IsMapKnown = true,
@@ -100,14 +120,15 @@ internal sealed class XenPvhPlatform : IPlatform
     }
 
     /// <summary>In libxl's order.</summary>
-    private static ImmutableArray<PlannedEntry> Lay(ulong bytes, ulong holeStart, ulong acpiPages, E820Type type, PvhToolstack toolstack)
+    private static ImmutableArray<PlannedEntry> Lay(ulong bytes, ulong holeStart, ulong acpiPages, E820Type type, PvhToolstack toolstack,
+        bool hasStray)
     {
         const ulong tables = HoleStart + Frames.SizeBytes;
         ulong pointer = tables + (acpiPages << Frames.Shift);
         const ulong pointerBytes = 64;
         ulong low = Math.Min(bytes, holeStart);
         var entries = ImmutableArray.CreateBuilder<PlannedEntry>();
-        entries.Add(new(E820Entry.FromBounds(0, low, E820Type.Ram), toolstack.HasStrayBytes == true && low == bytes
+        entries.Add(new(E820Entry.FromBounds(0, low, E820Type.Ram), hasStray && low == bytes
             ? "the guest's RAM below 4 GiB, and 1 KiB that this libxl adds by mistake" : "the guest's RAM below 4 GiB"));
         if (!toolstack.IsFirst)
         {
@@ -123,7 +144,7 @@ internal sealed class XenPvhPlatform : IPlatform
         entries.Add(new(E820Entry.FromBounds(tables, pointer, type), "ACPI's tables"));
         if (bytes > low)
         {
-            entries.Add(new(E820Entry.FromBounds(Frames.FourGiB, Frames.FourGiB + bytes - low, E820Type.Ram), toolstack.HasStrayBytes == true
+            entries.Add(new(E820Entry.FromBounds(Frames.FourGiB, Frames.FourGiB + bytes - low, E820Type.Ram), hasStray
                 ? "the guest's RAM above 4 GiB, and 1 KiB that this libxl adds by mistake" : "the guest's RAM above 4 GiB"));
         }
 

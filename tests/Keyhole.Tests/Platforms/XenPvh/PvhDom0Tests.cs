@@ -279,10 +279,15 @@ public sealed class PvhDom0Tests
     {
         Assert.AreEqual(makesRoom, PvhLinuxView.MakesRoomForBalloon(KernelReleases.Identify(release)!.Release!.Value));
         // A map without unusable memory tells how much dom0 has only where the kernel leaves it as it is.
-        (_, LogScan scan, ObservedBoot boot) = Load("dom0-pvh.log");
+        (HostDocument document, LogScan scan, ObservedBoot boot) = Load("dom0-pvh.log");
+        Host host = document.Host;
         LogMap map = PvhDom0Verifier.MapOf(scan, boot)!;
         map = map with { Entries = [.. map.Entries.Where(static entry => entry.Type != E820Type.Unusable)] };
-        Assert.AreEqual(makesRoom == false, PvhDom0Verifier.TellsSize(map, boot with { Identity = KernelReleases.Identify(release) }));
+        boot = boot with { Identity = KernelReleases.Identify(release) };
+        Assert.AreEqual(makesRoom == false, PvhDom0Verifier.TellsSize(map, boot, host));
+        // Up to 4.11 Xen puts none into it.
+        Host old = host with { Traits = host.Traits with { XenVersion = new(4, 11) } };
+        Assert.IsTrue(PvhDom0Verifier.TellsSize(map, boot, old));
     }
 
     [TestMethod]

@@ -34,6 +34,24 @@ public sealed class PvhToolstackTests
         Assert.IsFalse(Has(plan, ProblemCodes.MapNotSettled));
     }
 
+    /// <summary>libxl__build_hvm of 4.10 to 4.22: memory less the video memory, which is "not set" in the releases with the KiB.</summary>
+    [TestMethod]
+    [DataRow("4.13", 0UL, "[0x0, 0x10000000)")]
+    [DataRow("4.13", 16UL, "[0x0, 0xf000000)")]
+    [DataRow("4.15", 16UL, "[0x0, 0xf000000)")]
+    [DataRow("4.22", 16UL, "[0x0, 0xf000000)")]
+    [DataRow("4.22", 256UL, null)]
+    public void What_videoram_says_is_taken_from_RAM_although_there_is_no_video_card(string xen, ulong mib, string? ram)
+    {
+        Plan plan = PlanOn(xen, 256, GuestFeatures.None with { VideoKiB = mib << 10 });
+
+        Assert.AreEqual(ram, plan.Map.IsEmpty ? null : plan.Map[0].Range.ToString());
+        Assert.AreEqual(ram is null, Has(plan, ProblemCodes.MapNotKnown));
+        Assert.AreEqual(ram is not null && mib > 0, Has(plan, ProblemCodes.SettingIgnored));
+        Assert.IsFalse(Has(plan, ProblemCodes.MapNotSettled));
+        Assert.AreEqual(mib << 10, GuestFeatures.Of(XlSettings.Of([new("videoram", false, new XlText($"{mib}", false, 1), 1)])).VideoKiB);
+    }
+
     [TestMethod]
     public void The_KiB_is_at_the_end_of_RAM_above_4_GiB_where_there_is_some()
     {
@@ -81,10 +99,16 @@ public sealed class PvhToolstackTests
 
     private static bool Has(Plan plan, string code) => plan.Problems.Any(problem => problem.Code == code);
 
-    private static Plan PlanOn(string xen, int memoryMiB)
+    private static Plan PlanOn(string xen, int memoryMiB, GuestFeatures? features = null)
     {
         Assert.IsTrue(XenVersion.TryParse(xen, out XenVersion version));
-        GuestSpec guest = new() { Type = GuestType.Pvh, MemoryKiB = (ulong)memoryMiB << 10, MaxmemKiB = (ulong)memoryMiB << 10 };
+        GuestSpec guest = new()
+        {
+            Type = GuestType.Pvh,
+            MemoryKiB = (ulong)memoryMiB << 10,
+            MaxmemKiB = (ulong)memoryMiB << 10,
+            Features = features ?? GuestFeatures.None,
+        };
         return Planner.Plan(new() { Host = Host.Unknown with { Traits = new() { XenVersion = version } }, Guest = guest });
     }
 }
