@@ -15,6 +15,10 @@ public static class RefusedGuests
     private const string NoChassis = "Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0.";
     private const string Port = "-device pcie-root-port,id=p -device x3130-upstream,id=u,bus=p ";
 
+    private const string TooFew = "Invalid CPU topology: maxcpus must be equal to or greater than smp: ";
+    private const string NoProduct = "Invalid CPU topology: product of the hierarchy must match maxcpus: ";
+
+    private const string NoNvdimm = "nvdimm is not enabled: missing 'nvdimm' in '-M'";
     private const string NoSlots = "no slots where allocated, please specify the 'slots' option";
     private const string OtherSize = "Machine memory size does not match the size of the memory backend";
 
@@ -96,6 +100,85 @@ public static class RefusedGuests
         ($"-M q35 -m 1G,slots=4,maxmem=3G {Module("m", "512M")} {Memory("n", "1G")} -device virtio-pmem-pci,memdev=n {Module("o", "1G")}",
             "not enough space, currently 0x60000000 in use of total space for memory devices 0x80000000"),
         ($"-M q35 -m 1G,slots=4,maxmem=3G {Module("m", "512M")} {Memory("n", "1G")} -device virtio-pmem-pci,memdev=n {Module("o", "512M")}", null),
+        ($"-M q35 -m 1G,slots=1,maxmem=4G {Memory("m", "1G")} -device nvdimm,memdev=m", NoNvdimm),
+        ($"-M q35,nvdimm=off -m 1G {Memory("m", "1G")} -device nvdimm,memdev=m", NoNvdimm),
+        ("-M q35 -device nvdimm,memdev=m", "Device 'm' not found"),
+        ($"-M q35 -machine nvdimm=on -m 1G,slots=1,maxmem=4G {Memory("m", "1G")} -device nvdimm,memdev=m", null),
+        ($"-M q35,nvdimm=on -m 1G {Memory("m", "1G")} -device nvdimm,memdev=m", NoSlots),
+
+        // Processors.
+        ("-M q35 -smp 4,maxcpus=2", TooFew + "sockets (1) * dies (1) * cores (2) * threads (1) == maxcpus (2) < smp_cpus (4)"),
+        ("-M q35,smp.maxcpus=2 -smp 4", TooFew + "sockets (1) * dies (1) * cores (2) * threads (1) == maxcpus (2) < smp_cpus (4)"),
+        ("-M q35 -smp maxcpus=2 -smp 4", TooFew + "sockets (1) * dies (1) * cores (2) * threads (1) == maxcpus (2) < smp_cpus (4)"),
+        ("-M q35 -smp 4,maxcpus=2 -smp 2", null),
+        ("-M q35 -smp 4,sockets=1,cores=2,threads=1", NoProduct + "sockets (1) * dies (1) * cores (2) * threads (1) != maxcpus (4)"),
+        ("-M q35 -smp 4,sockets=2,cores=2,threads=2", NoProduct + "sockets (2) * dies (1) * cores (2) * threads (2) != maxcpus (4)"),
+        ("-M q35 -smp 2,maxcpus=4,sockets=1,cores=4", null),
+        ("-M q35 -smp 5,sockets=2", NoProduct + "sockets (2) * dies (1) * cores (2) * threads (1) != maxcpus (5)"),
+        ("-M pc-q35-6.1 -smp 5,cores=2", NoProduct + "sockets (2) * dies (1) * cores (2) * threads (1) != maxcpus (5)"),
+        ("-M q35 -smp 6,sockets=2,dies=2,cores=2,threads=1", NoProduct + "sockets (2) * dies (2) * cores (2) * threads (1) != maxcpus (6)"),
+        ("-M q35 -smp 8,sockets=2,dies=2,cores=2,threads=1", null),
+        ("-M q35 -smp 4,sockets=5", NoProduct + "sockets (5) * dies (1) * cores (0) * threads (1) != maxcpus (4)"),
+        ("-M q35 -smp cpus=4,maxcpus=8,threads=3", NoProduct + "sockets (1) * dies (1) * cores (2) * threads (3) != maxcpus (8)"),
+        ("-M q35 -smp 4,cores=3 -smp 4", NoProduct + "sockets (1) * dies (1) * cores (3) * threads (1) != maxcpus (4)"),
+        ("-M q35 -smp sockets=2,cores=2", null),
+        ("-M q35 -smp maxcpus=8,sockets=2", null),
+        ("-M q35 -smp 0", null),
+        ("-M q35 -smp 4,sockets=0", null),
+        ("-M q35 -smp 8,clusters=2", "clusters not supported by this machine's CPU topology"),
+        ("-M q35 -smp 4,modules=2", "Parameter 'smp.modules' is unexpected"),
+        ("-M q35 -smp 4,foo=1", "Parameter 'smp.foo' is unexpected"),
+        ("-M q35 -smp 289", "Invalid SMP CPUs 289. The max CPUs supported by machine 'pc-q35-7.2' is 288"),
+        ("-M q35 -smp 1,maxcpus=289", "Invalid SMP CPUs 289. The max CPUs supported by machine 'pc-q35-7.2' is 288"),
+        ("-M pc-q35-2.7 -smp 256", "Invalid SMP CPUs 256. The max CPUs supported by machine 'pc-q35-2.7' is 255"),
+        ("-M pc -smp 256", "Invalid SMP CPUs 256. The max CPUs supported by machine 'pc-i440fx-7.2' is 255"),
+        ("-M pc -smp 255", null),
+
+        // The board's properties, the processor's model.
+        ("-M q35,foo=1", "Property 'pc-q35-7.2-machine.foo' not found"),
+        ("-M pc -machine foo_bar=1", "Property 'pc-i440fx-7.2-machine.foo-bar' not found"),
+        ("-M pc-q35-6.2,x-foo.bar=1", "Property 'pc-q35-6.2-machine.x-foo' not found"),
+        ("-M q35,kernel_irqchip=on,dump_guest_core=off,vmport=off,usb=off,smm=on,igd-passthru=on,hmat=on,sata=off,pit=off", null),
+        ("-M q35,foo=1 -smp 4,maxcpus=2", TooFew + "sockets (1) * dies (1) * cores (2) * threads (1) == maxcpus (2) < smp_cpus (4)"),
+        ("-M q35,foo=1 -m 1G,slots=2", "slots specified but no max-size"),
+        ("-cpu foo", "unable to find CPU model 'foo'"),
+        ("-cpu KVM64", "unable to find CPU model 'KVM64'"),
+        ("-cpu x86-64-v2-AES", "unable to find CPU model 'x86-64-v2-AES'"),
+        ("-cpu Icelake-Server-v6", null),
+        ("-cpu max,+foo -m 1G,slots=2", "slots specified but no max-size"),
+        ("-cpu foo -m 1G,slots=2", "slots specified but no max-size"),
+        ("-cpu foo -device e1000,netdev=n", "unable to find CPU model 'foo'"),
+
+        // What devices name.
+        ("-M q35 -device e1000,netdev=n", "Property 'e1000.netdev' can't find value 'n'"),
+        ("-M q35 -device e1000,mac=foo,netdev=n", "Property 'e1000.netdev' can't find value 'n'"),
+        ("-M q35 -device virtio-net-pci,netdev=n", "Property 'virtio-net-device.netdev' can't find value 'n'"),
+        ("-M q35 -device virtio-net,netdev=", "Property 'virtio-net-device.netdev' can't find value ''"),
+        ("-M q35 -device {\"driver\":\"e1000\",\"netdev\":\"n\"}", "Property 'e1000.netdev' can't find value 'n'"),
+        ("-M q35 -netdev user,id=n -device e1000,netdev=n", null),
+        ("-M q35 -netdev {\"type\":\"user\",\"id\":\"n\"} -device e1000,netdev=n", null),
+        ("-M q35 -netdev user,id=n -device virtio-net-pci,netdev=n -device e1000,netdev=n",
+            "Property 'e1000.netdev' can't take value 'n', it's in use"),
+        ("-M q35 -device e1000,mac=foo", "Property 'e1000.mac' doesn't take value 'foo'"),
+        ("-M q35 -device virtio-net,mac=52:54:00:12:34:5", "Property 'virtio-net-device.mac' doesn't take value '52:54:00:12:34:5'"),
+        ("-M q35 -device e1000,mac=525400123456", "Property 'e1000.mac' doesn't take value '525400123456'"),
+        ("-M q35 -device e1000,mac=52-54:00-12:34-5a", null),
+        ("-M q35 -device isa-serial,chardev=c", "Property 'serial.chardev' can't find value 'c'"),
+        ("-M q35 -chardev null,id=c -device isa-serial,chardev=c", null),
+        ("-M q35 -device isa-serial,chardev=", null),
+        ("-M q35 -device virtio-serial-pci -device virtserialport,chardev=c", "Property 'virtserialport.chardev' can't find value 'c'"),
+        ("-M q35 -device vhost-user-blk-pci,chardev=c", "Property 'vhost-user-blk.chardev' can't find value 'c'"),
+        ("-M q35 -device vhost-user-fs-pci,chardev=c,tag=x", "Property 'vhost-user-fs-device.chardev' can't find value 'c'"),
+        ("-M q35 -device virtio-blk-pci,drive=d", "Property 'virtio-blk-device.drive' can't find value 'd'"),
+        ("-M q35 -device virtio-scsi-pci -device scsi-hd,drive=d", "Property 'scsi-hd.drive' can't find value 'd'"),
+        ("-M q35 -device ide-hd,drive=d", "Property 'ide-hd.drive' can't find value 'd'"),
+        ("-M q35 -blockdev null-co,node-name=d -device virtio-blk-pci,drive=d", null),
+        ("-M q35 -blockdev {\"driver\":\"raw\",\"node-name\":\"d\",\"file\":{\"driver\":\"null-co\",\"node-name\":\"e\"}} -device ide-hd,drive=e",
+            null),
+        ("-M q35 -drive if=none,file=null-co://,format=raw -device virtio-blk-pci,drive=none0", null),
+        ("-M q35 -device virtio-rng-pci,rng=r", "Device 'r' not found"),
+        ("-M q35 -object rng-random,id=r,filename=/dev/urandom -device virtio-rng-pci,rng=r", null),
+        ("-M q35 -device virtio-scsi-pci,iothread=i", "Device 'i' not found"),
     ];
 
     private static string Memory(string id, string size) => $"-object memory-backend-ram,id={id},size={size}";

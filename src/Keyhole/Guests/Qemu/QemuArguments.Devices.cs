@@ -80,6 +80,7 @@ internal sealed partial class QemuArguments
     {
         _hasNetworks = true;
         ImmutableArray<QemuProperty> properties = QemuOptionSyntax.Split(text, "type");
+        _references.Add("netdev", QemuOptionSyntax.Find(properties, "id"));
         string type = QemuOptionSyntax.Find(properties, "type") ?? "";
         if (isNet ? type != "nic" : type == "none")
             return;

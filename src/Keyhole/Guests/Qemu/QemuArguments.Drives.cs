@@ -14,6 +14,7 @@ internal sealed partial class QemuArguments
     private void ReadDrive(string text)
     {
         ImmutableArray<QemuProperty> properties = QemuOptionSyntax.Split(text, "");
+        NoteNodes(properties);
         switch (QemuOptionSyntax.Find(properties, "if") ?? "ide")
         {
             case "ide":
@@ -47,9 +48,24 @@ internal sealed partial class QemuArguments
         if (!text.StartsWith('{'))
             properties = QemuOptionSyntax.Split(text, "driver");
         else if (!QemuOptionSyntax.TryReadJson(text, out properties))
+        {
+            _references.LeaveOut();
             return;
+        }
+
+        NoteNodes(properties);
         if (QemuOptionSyntax.Find(properties, "node-name") is { } name && _nodes.Count < MaxDevices)
             _nodes[name] = properties;
+    }
+
+    /// <summary>A device takes a node by its name as it takes a drive.</summary>
+    private void NoteNodes(ImmutableArray<QemuProperty> properties)
+    {
+        foreach (QemuProperty property in properties)
+        {
+            if (property.Name.EndsWith("node-name", StringComparison.Ordinal))
+                _references.Add("drive", property.Value);
+        }
     }
 
     private string FirmwareFile(out bool isFlash)

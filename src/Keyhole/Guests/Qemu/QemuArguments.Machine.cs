@@ -16,7 +16,10 @@ internal sealed partial class QemuArguments
             string name = property.Name.Replace('_', '-');
             if (name == "type")
                 _lineOfMachine = option.Line > 0 ? option.Line : null;
-            _machine.Add(new(name, property.Value));
+            if (name.StartsWith("smp.", StringComparison.Ordinal))
+                AddProcessors(option, name["smp.".Length..], property.Value);
+            else
+                _machine.Add(new(name, property.Value));
         }
 
         _machineWord = option;

@@ -10,6 +10,8 @@ namespace Keyhole.Guests;
 /// <content>Memory and processors: -m, -smp.</content>
 internal sealed partial class QemuArguments
 {
+    private const int MostProcessors = 8192;
+
     /// <summary>52 address bits.</summary>
     private const ulong MaxMemoryBytes = 1UL << 52;
 
@@ -80,38 +82,22 @@ internal sealed partial class QemuArguments
         return memoryBytes;
     }
 
-    /// <summary>
-    /// Sockets that are not named are what the other levels leave, where cores are named; where neither is, the machine types before 6.2 take cores
-    /// for one and make sockets of the rest, and the later ones take one socket.
-    /// </summary>
-    private int Sockets(QemuVersion machine) =>
-        _sockets > 0 ? _sockets : _hasCores || machine < new QemuVersion(6, 2) ? _socketsForAll : 0;
-
     private void ReadProcessors(QemuWord value)
     {
-        ImmutableArray<QemuProperty> properties = QemuOptionSyntax.Split(value.Text, "cpus");
-        int cpus = 1;
-        if (QemuOptionSyntax.Find(properties, "cpus") is { } text)
-        {
-            if (!QemuOptionSyntax.TryNumber(text, out cpus) || cpus is < 1 or > 8192)
-                Fail(OutOfRange, value, $"{InputError.Quote(text)} is not a valid number of processors", "write 1 to 8192");
-        }
+        foreach (QemuProperty property in QemuOptionSyntax.Split(value.Text, "cpus"))
+            AddProcessors(value, property.Name, property.Value);
+    }
+
+    private void AddProcessors(QemuWord at, string name, string value)
+    {
+        // QEMU says itself what it makes of none, and of more than its board takes.
+        int least = dialect == QemuDialect.CommandLine || name != "cpus" ? 0 : 1;
+        if (QemuOptionSyntax.TryNumber(value, out int count) && count >= least && count <= MostProcessors)
+            _processors = _processors.With(name, count);
         else
         {
-            foreach (string level in (ReadOnlySpan<string>)["sockets", "dies", "clusters", "modules", "cores", "threads"])
-                cpus = Math.Min(8192, cpus * Level(level, 1));
+            string what = name == "cpus" ? "processors" : InputError.OneLine(name, 60);
+            Fail(OutOfRange, at, $"{InputError.Quote(value)} is not a valid number of {what}", $"write 1 to {MostProcessors}");
         }
-
-        _cpus = cpus;
-        _sockets = Level("sockets", 0);
-        _hasCores = Level("cores", 0) > 0;
-        int inSocket = 1;
-        foreach (string level in (ReadOnlySpan<string>)["dies", "clusters", "modules", "cores", "threads"])
-            inSocket = Math.Min(8192, inSocket * Level(level, 1));
-        _maxCpus = Level("maxcpus", 0);
-        _socketsForAll = Math.Max(1, (_maxCpus > 0 ? _maxCpus : cpus) / inSocket);
-
-        int Level(string name, int whenUnset) => QemuOptionSyntax.Find(properties, name) is { } factor
-            && QemuOptionSyntax.TryNumber(factor, out int count) && count is > 0 and <= 8192 ? count : whenUnset;
     }
 }

@@ -32,6 +32,7 @@ internal sealed partial class QemuArguments
     /// <param name="kind">As QEMU calls it.</param>
     private void NoteName(string kind, string? name, QemuWord at)
     {
+        _references.Add(kind, name);
         if (name is null || at.NeedsShell || _names.Add((kind, name)))
             return;
         bool isJson = at.Text.StartsWith('{');
@@ -39,6 +40,10 @@ internal sealed partial class QemuArguments
             : kind == "device" ? $"Duplicate device ID '{name}'"
             : kind == "object" ? $"attempt to add duplicate property '{name}' to object (type 'container')" : null;
     }
+
+    private static string? NameIn(string text) => QemuOptionSyntax.Find(
+        text.StartsWith('{') && QemuOptionSyntax.TryReadJson(text, out ImmutableArray<QemuProperty> members) ? members
+            : QemuOptionSyntax.Split(text, ""), "id");
 
     /// <summary><c>name=opt/ovmf/X-PciMmio64Mb,string=65536</c>.</summary>
     private void ReadFwCfg(QemuWord value)

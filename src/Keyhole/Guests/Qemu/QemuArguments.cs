@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
 using static Keyhole.Diagnostics.InputErrorCode;
@@ -52,11 +53,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private ulong? _memoryBytes;
     private ulong _maxMemoryBytes;
     private int _memorySlots;
-    private int _cpus = 1;
-    private int _maxCpus;
-    private int _sockets;
-    private int _socketsForAll = 1;
-    private bool _hasCores;
+    private QemuProcessors _processors = new();
     private bool _hasDefaults = true;
     private bool _hasDefaultVga = true;
     private bool _hasDefaultCdrom = true;
@@ -74,6 +71,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private string? _commandLine;
     private InputError? _error;
     private readonly HashSet<(string Kind, string Name)> _names = [];
+    private readonly QemuReferences _references = new();
     private string? _sameName;
 
     public void Remark(string remark) => _remarks.Add(remark);
@@ -124,6 +122,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             {
                 if (word.NeedsShell)
                     Fail(NotSupported, word, NeedsShell(word), OnlyParsed);
+                if (word.Text.Contains("...", StringComparison.Ordinal) || word.Text.Contains('…', StringComparison.Ordinal))
+                    _references.LeaveOut();
                 // QEMU takes a lone word for the image of a disk.
                 AddDisk(0, isCdrom: false);
                 continue;
@@ -184,6 +184,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         foreach ((QemuDevice device, _) in _devices)
             devices.Add(device);
         devices.AddRange(_jsonDevices);
+        if (_program.Length == 0)
+            _references.LeaveOut();
         QemuCpuChoice cpu = ReadCpu();
         if (_error is not null)
             return _error;
@@ -199,9 +201,9 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             MaxMemoryBytes = _maxMemoryBytes,
             MemorySlots = _memorySlots,
             MaxRamBelow4GiB = MachineSize("max-ram-below-4g"),
-            Cpus = _cpus,
-            MaxCpus = _maxCpus,
-            Sockets = Sockets(type.Version),
+            Cpus = _processors.Count,
+            MaxCpus = _processors.MostCount,
+            Sockets = _processors.SocketsOn(type.Version),
             IsKvm = isKvm,
             FwCfg = [.. _fwCfg],
             Globals = [.. _globals],
@@ -209,6 +211,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             BoardDisks = _disks,
             IsBootStrict = _isBootStrict,
             MemoryBackend = MachineProperty("memory-backend"),
+            TakesNoNvdimm = dialect == QemuDialect.CommandLine && !MachineSwitch("nvdimm"),
             MemoryObjects = [.. _memoryObjects],
             Devices = devices.MoveToImmutable(),
         };
@@ -226,6 +229,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             HugePageBytes = _hugePageBytes,
             LastWords = _lastWords,
             Refusal = _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
+            Rules = dialect != QemuDialect.CommandLine ? null : new(_processors, [.. _machine.Select(static property => property.Name)],
+                _references.Refusal([.. _devices.Select(static one => one.Device), .. _jsonDevices])),
             FirmwareFile = InputError.OneLine(file, 200),
             Firmware = QemuFirmwareGuess.NameOf(file, isFlash),
             Cpu = cpu,
@@ -244,7 +249,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             Type = GuestType.Kvm,
             MemoryKiB = memoryKiB,
             MaxmemKiB = Math.Max(memoryKiB, _maxMemoryBytes >> 10),
-            Vcpus = _cpus,
+            Vcpus = _processors.Count,
             Pci = pci,
             Kernel = _kernel,
             Ramdisk = _ramdisk,
@@ -271,6 +276,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         }
 
         string text = value.Text ?? "";
+        if (value.NeedsShell)
+            _references.LeaveOut();
         switch (name)
         {
             case "machine" or "M":
@@ -305,7 +312,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 _drives.Add([new("if", "pflash"), new("file", text)]);
                 break;
             case "drive":
-                NoteName("drive", QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, ""), "id"), value);
+                NoteName("drive", NameIn(text), value);
                 ReadDrive(text);
                 break;
             case "blockdev":
@@ -346,10 +353,10 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 ReadNic(text, isNet: name is "net");
                 break;
             case "chardev":
-                NoteName("chardev", QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, ""), "id"), value);
+                NoteName("chardev", NameIn(text), value);
                 break;
             case "netdev":
-                NoteName("netdev", QemuOptionSyntax.Find(QemuOptionSyntax.Split(text, ""), "id"), value);
+                NoteName("netdev", NameIn(text), value);
                 _hasNetworks = true;
                 break;
             case "nodefaults" or "nodefault":

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Immutable;
+using System.Linq;
 
 namespace Keyhole.Guests;
 
@@ -33,6 +35,31 @@ internal readonly record struct QemuCpuModel(CpuVendor Vendor, bool Is64Bit, boo
             _ => (false, default),
         };
         return isKnown;
+    }
+
+    /// <summary>Models that any release of QEMU up to 11.1 has had, without their versions.</summary>
+    private static readonly ImmutableHashSet<string> s_names = ImmutableHashSet.Create(StringComparer.Ordinal,
+        "486", "Broadwell", "Broadwell-IBRS", "Broadwell-noTSX", "Broadwell-noTSX-IBRS", "Cascadelake-Server", "Cascadelake-Server-noTSX",
+        "ClearwaterForest", "Conroe", "Cooperlake", "Denverton", "Dhyana", "DiamondRapids", "EPYC", "EPYC-Genoa", "EPYC-IBPB", "EPYC-Milan",
+        "EPYC-Rome", "EPYC-Turin", "GraniteRapids", "Haswell", "Haswell-IBRS", "Haswell-noTSX", "Haswell-noTSX-IBRS", "Icelake-Client",
+        "Icelake-Client-noTSX", "Icelake-Server", "Icelake-Server-noTSX", "IvyBridge", "IvyBridge-IBRS", "KnightsMill", "Nehalem", "Nehalem-IBRS",
+        "Opteron_G1", "Opteron_G2", "Opteron_G3", "Opteron_G4", "Opteron_G5", "Penryn", "SandyBridge", "SandyBridge-IBRS", "SapphireRapids",
+        "SierraForest", "Skylake-Client", "Skylake-Client-IBRS", "Skylake-Client-noTSX-IBRS", "Skylake-Server", "Skylake-Server-IBRS",
+        "Skylake-Server-noTSX-IBRS", "Snowridge", "Westmere", "Westmere-IBRS", "YongFeng", "athlon", "core2duo", "coreduo", "kvm32", "kvm64",
+        "n270", "pentium", "pentium2", "pentium3", "phenom", "qemu32", "qemu64", "base", "host", "max");
+
+    /// <summary>Whether any release of QEMU up to 11.1 has a model of that name, a version behind it included.</summary>
+    public static bool IsOne(string name) => s_names.Contains(WithoutVersion(name));
+
+    /// <summary>The model whose name differs in capital letters alone; null where there is none.</summary>
+    public static string? InOtherCase(string name) =>
+        s_names.FirstOrDefault(other => other.Equals(WithoutVersion(name), StringComparison.OrdinalIgnoreCase)) is { } other
+            ? other + name[WithoutVersion(name).Length..].ToLowerInvariant() : null;
+
+    private static string WithoutVersion(string name)
+    {
+        int at = name.LastIndexOf("-v", StringComparison.OrdinalIgnoreCase);
+        return at > 0 && name.Length - at is 3 or 4 && name.AsSpan(at + 2).IndexOfAnyExceptInRange('0', '9') < 0 ? name[..at] : name;
     }
 
     /// <summary>The name without what tells its steppings and versions apart: those differ in nothing that counts here.</summary>

@@ -106,6 +106,9 @@ public sealed record QemuGuest
     /// <summary>Why QEMU does not take what the configuration says, whatever its release is; null where nothing of the kind stops it.</summary>
     internal StartRefusal? Refusal { get; init; }
 
+    /// <summary>For a command line, what QEMU looks at in it before it starts the guest; null elsewhere.</summary>
+    internal QemuCommandRules? Rules { get; init; }
+
     /// <summary>What is said of the processor.</summary>
     public QemuCpuChoice Cpu { get; init; } = new();
 
@@ -134,7 +137,7 @@ public sealed record QemuGuest
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm,
             other.Emulator, other.EmulatorText, other.HostKernel)
         && (LeastEmulator, HugePageBytes, LastWords, Room) == (other.LeastEmulator, other.HugePageBytes, other.LastWords, other.Room)
-        && Refusal == other.Refusal
+        && Refusal == other.Refusal && Equals(Rules, other.Rules)
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga,
             other.HasNoDefaultVga, other.Machine)
         && Kept.SequenceEqual(other.Kept) && Nics.HasValue == other.Nics.HasValue && (Nics is not { } nics || nics.SequenceEqual(other.Nics!.Value));

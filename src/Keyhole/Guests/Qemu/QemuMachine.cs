@@ -131,6 +131,15 @@ internal sealed record StartRefusal(string Program, string Words, string Cause)
 
     /// <summary>Whether two have the same name, which no setting helps against.</summary>
     public bool IsOfName { get; init; }
+
+    /// <summary>Whether it is the command line itself, which no setting helps against.</summary>
+    public bool IsOfCommand { get; init; }
+
+    /// <summary>Whether QEMU looks at the guest's memory first.</summary>
+    public bool IsBehindMemory { get; init; }
+
+    /// <summary>What to write instead, with which nothing else of the guest changes; null where nothing is known to help.</summary>
+    public string? Remedy { get; init; }
 }
 
 /// <summary>Everything about a guest of QEMU that decides its memory map and where its BARs come to lie, whichever file it was read from.</summary>
@@ -220,6 +229,10 @@ public sealed record QemuMachine
     /// <summary>The object that the guest's own memory is (<c>-machine memory-backend=</c>); null where QEMU makes it.</summary>
     internal string? MemoryBackend { get; init; }
 
+    /// <summary>Whether the board takes no <c>nvdimm</c>: a command line has to ask for that (<c>-machine nvdimm=on</c>), libvirt does so by
+    /// itself.</summary>
+    internal bool TakesNoNvdimm { get; init; }
+
     /// <summary>Objects of memory by their identifiers, sizes in bytes: what <c>memdev=</c> of ivshmem-plain means.</summary>
     public ImmutableArray<(string Id, ulong SizeBytes)> MemoryObjects { get; init => field = Given.Array(value); } = [];
 
@@ -257,7 +270,7 @@ public sealed record QemuMachine
         && (MemoryBytes, MaxMemoryBytes, MemorySlots, MaxRamBelow4GiB, Cpus, MaxCpus, Sockets)
             == (other.MemoryBytes, other.MaxMemoryBytes, other.MemorySlots, other.MaxRamBelow4GiB, other.Cpus, other.MaxCpus, other.Sockets)
         && (BoardDisks, IsKvm, IsBootStrict, Refusal) == (other.BoardDisks, other.IsKvm, other.IsBootStrict, other.Refusal)
-        && MemoryBackend == other.MemoryBackend
+        && (MemoryBackend, TakesNoNvdimm) == (other.MemoryBackend, other.TakesNoNvdimm)
         && Vga == other.Vga && HasBoardUsb == other.HasBoardUsb && FwCfg.SequenceEqual(other.FwCfg) && Globals.SequenceEqual(other.Globals)
         && Nics.SequenceEqual(other.Nics) && MemoryObjects.SequenceEqual(other.MemoryObjects) && Devices.SequenceEqual(other.Devices);
 

@@ -67,7 +67,7 @@ internal static class QemuReleases
     }
 
     /// <summary>Whether a machine type's name is QEMU's own: with numbers behind the board and nothing else.</summary>
-    private static bool IsOwn(string name)
+    public static bool IsOwn(string name)
     {
         int number = name.StartsWith("pc-q35-", StringComparison.Ordinal) ? "pc-q35-".Length
             : name.StartsWith("pc-i440fx-", StringComparison.Ordinal) ? "pc-i440fx-".Length

@@ -76,7 +76,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             Type = type,
             Emulator = emulator,
             IsEmulatorAssumed = !isTold,
-            Refusal = guest.Refusal ?? (isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null),
+            Refusal = guest.Refusal ?? (isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null)
+                ?? guest.Rules?.Refusal(emulator, type, QemuArguments.WithoutMark(name), guest.Cpu.Model),
             Firmware = firmware,
             OtherFirmware = others,
             Cpu = Cpu(name, type, emulator),

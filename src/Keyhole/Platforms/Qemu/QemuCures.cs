@@ -67,6 +67,7 @@ internal static partial class QemuCures
         private bool _isStartOnly;
         private bool _isPlugRefused;
         private bool _isNameRefused;
+        private bool _isCommandRefused;
 
         /// <summary>Without which QEMU does not plug the devices together, whatever else is set.</summary>
         private ImmutableArray<QemuChange> _first = [];
@@ -76,6 +77,7 @@ internal static partial class QemuCures
             IsStartOnly = _isStartOnly,
             IsPlugRefused = _isPlugRefused,
             IsNameRefused = _isNameRefused,
+            IsCommandRefused = _isCommandRefused,
         };
 
         public bool TryRun()
@@ -90,9 +92,11 @@ internal static partial class QemuCures
                 return true;
             }
 
-            if (_request.Machine.Refusal is { IsOfName: true })
+            if (_request.Machine.Refusal is { IsOfName: true } or { IsOfCommand: true, IsBehindMemory: false }
+                || (_request.Machine.Refusal is { IsOfCommand: true } refusal && forecast.Message == refusal.Words))
             {
-                _isNameRefused = true;
+                _isNameRefused = _request.Machine.Refusal.IsOfName;
+                _isCommandRefused = !_isNameRefused;
                 return true;
             }
 

@@ -107,15 +107,21 @@ internal static class QemuForecaster
             return false;
         }
 
-        if (machine.Refusal is { } refused)
+        if (machine.Refusal is { IsBehindMemory: false } refused)
         {
-            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refused.Words, Instead = NamesThatStart(machine) };
+            forecast = Refused(machine, refused);
             return true;
         }
 
         if (!QemuMemory.TryLayOut(machine, out QemuMemory memory, out string refusal))
         {
             forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refusal, Instead = MemoryThatStarts(machine) };
+            return true;
+        }
+
+        if (machine.Refusal is { } late)
+        {
+            forecast = Refused(machine, late);
             return true;
         }
 
@@ -179,6 +185,16 @@ internal static class QemuForecaster
         };
         return true;
     }
+
+    private static QemuForecast Refused(QemuMachine machine, StartRefusal refusal) => new()
+    {
+        Machine = machine,
+        Outcome = GuestOutcome.Refused,
+        Message = refusal.Words,
+        Instead = refusal.Remedy is { } remedy
+            ? TryForecast(machine with { Refusal = null }, out QemuForecast tried, out _) && tried.Outcome != GuestOutcome.Refused ? remedy : null
+            : NamesThatStart(machine),
+    };
 
     /// <summary>What of the guest's memory is to be written in place of what QEMU refuses, as tried; null where that is not what it
     /// refuses.</summary>

@@ -384,8 +384,9 @@ public sealed class PublicReportTests
     [DataRow("", "-boot strict=on -device virtio-scsi-pci,id=s2 -device scsi-cd,bus=s2.0,bootindex=3", 0x3ffdd000UL)]
     public void Disks_that_a_strict_order_leaves_out_keep_no_memory_of_SeaBIOS(string index, string options, ulong end)
     {
-        Scenario scenario = ScenarioOf("qemu-system-x86_64 -accel tcg -machine q35 -m 1024 -nodefaults -cpu qemu64 -device virtio-blk-pci,drive=b0"
-            + $"{index} -device virtio-blk-pci,drive=b1 -device nvme,drive=b2,serial=x -device virtio-scsi-pci,id=s -device scsi-hd,drive=b3,bus=s.0 "
+        Scenario scenario = ScenarioOf("qemu-system-x86_64 -accel tcg -machine q35 -m 1024 -nodefaults -cpu qemu64 "
+            + "-blockdev null-co,node-name=b0 -blockdev null-co,node-name=b1 -blockdev null-co,node-name=b2 -blockdev null-co,node-name=b3 "
+            + $"-device virtio-blk-pci,drive=b0{index} -device virtio-blk-pci,drive=b1 -device nvme,drive=b2,serial=x -device virtio-scsi-pci,id=s -device scsi-hd,drive=b3,bus=s.0 "
             + options, [], 40);
         Assert.IsTrue(QemuFirmware.TryParse("seabios-1.16.2", out QemuFirmware firmware));
         Plan plan = Planner.Plan(scenario with { Qemu = scenario.Qemu with { Firmware = firmware, Emulator = new QemuVersion(7, 2) } });

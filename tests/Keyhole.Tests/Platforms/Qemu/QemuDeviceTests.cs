@@ -66,7 +66,7 @@ public sealed class QemuDeviceTests
 
             compared++;
             string expected = string.Join(' ', words.Skip(3));
-            QemuForecast forecast = Forecast("qemu-system-x86_64 -nodefaults -accel tcg -m 512M -object memory-backend-ram,id=m0,size=4M "
+            QemuForecast forecast = Forecast("-nodefaults -accel tcg -m 512M -object memory-backend-ram,id=m0,size=4M "
                 + $"-object memory-backend-ram,id=m1,size=64K -machine {words[1]} -device {words[2]},addr=5", "qemu.cmd",
                 words[0] == "7.2" ? new QemuVersion(7, 2) : new QemuVersion(10, 0));
             string told = string.Join(' ', forecast.Placement!.Tree.Functions.Single(static function => function.Address is { Bus: 0, Device: 5 })
@@ -138,7 +138,7 @@ public sealed class QemuDeviceTests
             .Select(static function => function.Node.Bars.Single(static bar => bar.Type == BarType.Io).SizeBytes).Max();
 
     private static IEnumerable<BarRequest> Bars(string options) =>
-        Forecast($"qemu-system-x86_64 -nodefaults -accel tcg {options}", "qemu.cmd").Placement!.Tree.Functions
+        Forecast($"-nodefaults -accel tcg {options}", "qemu.cmd").Placement!.Tree.Functions
             .Single(static function => function.Address is { Bus: 0, Device: 5 }).Node.Bars.OrderBy(static bar => bar.Index);
 
     private static QemuForecast Forecast(string text, string name) => Forecast(text, name, new QemuVersion(7, 2));

@@ -150,7 +150,7 @@ public sealed class QemuDeviceValueTests
     [TestMethod]
     [DataRow("-device pci-testdev,membar=8E", "a device's BAR is larger than any processor addresses")]
     [DataRow("-device pci-testdev,membar=8", "smaller than any register holds")]
-    [DataRow("-device ivshmem-doorbell,chardev=c", "how much memory a device's server shares is not told (\"ivshmem-doorbell\")")]
+    [DataRow("-chardev socket,id=c,path=/s -device ivshmem-doorbell,chardev=c", "how much memory a device's server shares is not told (\"ivshmem-doorbell\")")]
     public void Where_a_BAR_is_beyond_reckoning_or_somebody_else_decides_it_nothing_is_forecast(string options, string why)
     {
         Assert.IsFalse(TryForecast(options, "7.2", out _));

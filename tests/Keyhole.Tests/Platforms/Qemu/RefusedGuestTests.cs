@@ -43,7 +43,10 @@ public sealed class RefusedGuestTests
     [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device pc-dimm,memdev=m",
         "give the memory that is plugged in its room: slots=1, maxmem=2G (-m, or <maxMemory>)")]
     [DataRow("-m 1G,slots=1,maxmem=3G -object memory-backend-ram,id=m,size=1G -device pc-dimm,memdev=m -object memory-backend-ram,id=n,size=4G "
-        + "-device nvdimm,memdev=n", "give the memory that is plugged in its room: slots=2, maxmem=6G (-m, or <maxMemory>)")]
+        + "-device pc-dimm,memdev=n", "give the memory that is plugged in its room: slots=2, maxmem=6G (-m, or <maxMemory>)")]
+    [DataRow("-m 1G,slots=1,maxmem=3G -object memory-backend-ram,id=m,size=1G -device nvdimm,memdev=m", "write -machine nvdimm=on")]
+    [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device nvdimm,memdev=m",
+        "write -machine nvdimm=on, and give the memory that is plugged in its room: slots=1, maxmem=2G (-m, or <maxMemory>)")]
     [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device virtio-mem-pci,memdev=m",
         "give the memory that is plugged in its room: slots=0, maxmem=2G (-m, or <maxMemory>)")]
     // With both numbers QEMU still refuses these: nothing is recommended that was tried and does not help.
@@ -69,10 +72,55 @@ public sealed class RefusedGuestTests
     }
 
     [TestMethod]
+    [DataRow("-smp 4,maxcpus=2", "give maxcpus= no less than the processors of the start: maxcpus=4")]
+    [DataRow("-smp 4,sockets=2,cores=2,threads=2", "give the product of the levels: maxcpus=8")]
+    [DataRow("-smp 5,sockets=2", "leave sockets=, cores= and the other levels out")]
+    [DataRow("-smp 300", "give at most 288 processors to this board")]
+    [DataRow("-smp 4,foo=1", "take foo= out of -smp")]
+    [DataRow("-cpu epyc-rome-V2", "write EPYC-Rome-v2: capital letters count")]
+    [DataRow("-cpu foo", "give a model that qemu-system-x86_64 -cpu help lists")]
+    [DataRow("-machine foo=1", "take foo= out of -machine: qemu-system-x86_64 -machine pc-q35-7.2,help lists what it takes")]
+    [DataRow("-device e1000,netdev=n", "add the network (-netdev user,id=n or another kind), or take netdev= out")]
+    [DataRow("-device e1000,mac=52", "write mac= as six pairs of hex digits, such as 52:54:00:12:34:56")]
+    [DataRow("-device isa-serial,chardev=c", "add the channel (-chardev …,id=c), or take the device out")]
+    [DataRow("-device virtio-blk-pci,drive=d", "add the drive (-drive if=none,id=d,file=…, or -blockdev with node-name=d), or take the device out")]
+    [DataRow("-device virtio-rng-pci,rng=r", "add the object (-object …,id=r), or take rng= out")]
+    // Two devices at one place: the guest does not start with that either.
+    [DataRow("-smp 4,maxcpus=2 -device pci-testdev,addr=5 -device pci-testdev,addr=5", null)]
+    public void What_is_to_be_written_instead_is_told_where_QEMU_takes_it(string arguments, string? remedy)
+    {
+        Assert.AreEqual(remedy, RefusalOf($"-M q35 -m 1G {arguments}").Remedy);
+        var scenario = new Scenario { Host = Host.Unknown, Guest = QemuCommandLineTests.Read($"qemu-system-x86_64 -accel tcg -M pc-q35-7.2 {arguments}") };
+        Assert.AreEqual("none could be tried: QEMU refuses the command itself, whatever is set",
+            Planner.PlatformOf(scenario).CompareSettings(scenario)!.Why);
+    }
+
+    [TestMethod]
+    [DataRow("qemu-system-x86_64 -accel tcg -M q35 -m 1G ... -device e1000,netdev=n")]
+    [DataRow("-accel tcg -M q35 -m 1G -device e1000,netdev=n")]
+    [DataRow("qemu-system-x86_64 -accel tcg -M q35 -m 1G $NET -device e1000,netdev=n,mac=$MAC")]
+    [DataRow("qemu-system-x86_64 -accel tcg -M q35 -m 1G -netdev $NET -device e1000,netdev=n")]
+    public void Of_part_of_a_command_nothing_is_said_to_be_missing(string command)
+    {
+        GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(command)), "qemu.cmd").TryGet(out GuestDocument? document, out InputError? error);
+        if (error is null)
+            Assert.IsNull(document!.Guest.Qemu!.Rules!.OfDevices);
+        else
+            Assert.AreEqual(InputErrorCode.NotSupported, error.Code);
+    }
+
+    [TestMethod]
     [DataRow("-m 1G,slots=2", "6.2", "invalid -m option value: missing 'maxmem' option")]
     [DataRow("-m 1G,slots=2", "8.2", "slots specified but no max-size")]
     [DataRow("-m 1G -object memory-backend-ram,id=m,size=1G -device virtio-mem-pci,memdev=m", "8.2",
         "the configuration is not prepared for memory devices (e.g., for memory hotplug), consider specifying the maxmem option")]
+    [DataRow("-smp 0", "9.0", "Invalid CPU topology: CPU topology parameters must be greater than zero")]
+    [DataRow("-smp 4,maxcpus=2", "10.0", "Invalid CPU topology: maxcpus must be equal to or greater than smp: sockets (1) * dies (1) * modules (1) "
+        + "* cores (2) * threads (1) == maxcpus (2) < smp_cpus (4)")]
+    [DataRow("-smp 8,clusters=2", "10.0", "clusters > 1 not supported by this machine's CPU topology")]
+    [DataRow("-smp 4097", "10.0", "Invalid SMP CPUs 4097. The max CPUs supported by machine 'pc-q35-10.0' is 4096")]
+    [DataRow("-machine pc-q35-8.2 -smp 1025", "10.0", "Invalid SMP CPUs 1025. The max CPUs supported by machine 'pc-q35-8.2' is 1024")]
+    [DataRow("-machine pc-q35-8.0 -smp 289", "10.0", "Invalid SMP CPUs 289. The max CPUs supported by machine 'pc-q35-8.0' is 288")]
     public void Other_releases_of_QEMU_say_it_in_their_own_words(string arguments, string emulator, string words) =>
         Assert.AreEqual($"QEMU refuses to start the guest: {words}", RefusalOf($"-M q35 {arguments}", emulator).Message);
 

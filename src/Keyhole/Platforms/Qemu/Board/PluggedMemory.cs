@@ -18,8 +18,10 @@ internal sealed class PluggedMemory(QemuMachine machine)
     private const ulong Rounding = 8192;
 
     private const int MostSlots = 256;
+    private const string NoNvdimm = "nvdimm is not enabled: missing 'nvdimm' in '-M'";
 
     /// <summary>From these on -m is read by the machine, and a guest without room is refused in other words.</summary>
+    private static readonly QemuVersion s_asksForNvdimm = new(2, 9);
     private static readonly QemuVersion s_machineReadsMemory = new(7, 1);
     private static readonly QemuVersion s_hasOneWordForNoRoom = new(8, 1);
 
@@ -54,6 +56,8 @@ internal sealed class PluggedMemory(QemuMachine machine)
             return $"Device '{backend}' not found";
         if (!_busy.Add(backend))
             return $"can't use already busy memdev: {backend}";
+        if (machine.TakesNoNvdimm && device.Driver == "nvdimm" && machine.Emulator >= s_asksForNvdimm)
+            return NoNvdimm;
         if (isModule && SlotRefusal(device) is { } words)
             return words;
         ulong room = machine.MaxMemoryBytes > machine.MemoryBytes ? machine.MaxMemoryBytes - machine.MemoryBytes : 0;
@@ -81,6 +85,15 @@ internal sealed class PluggedMemory(QemuMachine machine)
                     + $"({QemuDeviceValues.SizeText(machine.MemoryBytes)})");
         }
 
+        // Room for it may be wanting, too.
+        if (machine.TakesNoNvdimm && machine.Devices.Any(static device => device.Driver == "nvdimm"))
+        {
+            machine = machine with { TakesNoNvdimm = false };
+            const string switchedOn = "write -machine nvdimm=on";
+            return new PluggedMemory(machine).TakesAll() ? (machine, switchedOn)
+                : Mended(machine) is { } roomy ? (roomy.Machine, $"{switchedOn}, and {roomy.Text}") : null;
+        }
+
         int modules = machine.Devices.Count(IsModule);
         ulong plugged = 0;
         foreach (QemuDevice device in machine.Devices)
@@ -100,6 +113,17 @@ internal sealed class PluggedMemory(QemuMachine machine)
 
     /// <summary>The machine without modules, which have no BARs: whether there is room for them is a question of settings.</summary>
     public static QemuMachine WithoutModules(QemuMachine machine) => machine with { Devices = machine.Devices.RemoveAll(IsModule) };
+
+    private bool TakesAll()
+    {
+        foreach (QemuDevice device in machine.Devices)
+        {
+            if (Refusal(device) is not null)
+                return false;
+        }
+
+        return Refusal(machine) is null;
+    }
 
     private string? SlotRefusal(QemuDevice device)
     {
