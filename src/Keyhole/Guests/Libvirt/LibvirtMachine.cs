@@ -93,7 +93,7 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         AddProcessor(isKvm);
         AddMemory();
         AddPower();
-        _arguments.Add("-smp", Processors(spec.Vcpus), LineOf(domain.Element("vcpu")));
+        _arguments.Add("-smp", Processors(spec.Vcpus, machine), LineOf(domain.Element("vcpu")));
         if (domain.Elements("devices").Elements().Skip(MaxDevices).FirstOrDefault() is { } tooMany)
             return Error(InputErrorCode.TooLarge, tooMany, $"more than {MaxDevices} devices", "check that this is one guest");
         ReadDevices();
@@ -128,18 +128,6 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
             .Select(static element => new QemuProperty(element.Name.LocalName, LibvirtDomain.ToText(element)))];
 
     // ------------------------------------------------------------------ the board
-
-    /// <summary>libvirt always names the sockets: one for each processor where the domain has no topology.</summary>
-    private string Processors(int vcpus)
-    {
-        int most = TryCount(domain.Element("vcpu")?.Value, out int all) ? Math.Max(all, vcpus) : vcpus;
-        XElement? topology = domain.Element("cpu")?.Element("topology");
-        int sockets = TryCount((string?)topology?.Attribute("sockets"), out int named) ? named : most;
-        return string.Create(CultureInfo.InvariantCulture, $"{vcpus},maxcpus={most},sockets={sockets}");
-
-        static bool TryCount(string? text, out int count) =>
-            int.TryParse(text?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out count) && count is > 0 and <= 8192;
-    }
 
     private void AddFirmware(XElement? os)
     {
@@ -222,39 +210,6 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         }
 
         _arguments.Add("-cpu", text, LineOf(width ?? cpu));
-    }
-
-    private void AddMemory()
-    {
-        XElement? memory = domain.Element("memory");
-        ulong sizeKiB = SizeKiB(memory);
-        foreach (XElement module in Devices("memory"))
-            sizeKiB -= Math.Min(sizeKiB, SizeKiB(module.Element("target")?.Element("size")));
-        string text = string.Create(CultureInfo.InvariantCulture, $"size={sizeKiB}K");
-        if (domain.Element("maxMemory") is { } most)
-            text += string.Create(CultureInfo.InvariantCulture, $",slots={Escaped(Attribute(most, "slots") ?? "0")},maxmem={SizeKiB(most)}K");
-        _arguments.Add("-m", text, LineOf(memory));
-        // Without a size it is the host's default, which stands nowhere here.
-        if (domain.Element("memoryBacking")?.Element("hugepages")?.Elements("page").ToArray() is [var page]
-            && page.Attribute("nodeset") is null && MemoryUnit.TryGetSize(Attribute(page, "unit") ?? "", out ulong unit)
-            && MemoryUnit.TryRead(Attribute(page, "size"), unit, out UInt128 pageBytes) && pageBytes > 0 && pageBytes <= 1UL << 40)
-            _arguments.SetHugePages((ulong)pageBytes);
-    }
-
-    /// <summary>A size of libvirt's in KiB, rounded up to whole MiB as its QEMU driver does.</summary>
-    private ulong SizeKiB(XElement? element)
-    {
-        if (element is null)
-            return 0;
-        if (MemoryUnit.TryGetSize(Attribute(element, "unit") ?? "", out ulong unit) && MemoryUnit.TryRead(element.Value, unit, out UInt128 sizeBytes)
-            && sizeBytes <= (UInt128)XlConfig.MaxMemoryKiB * 1024)
-        {
-            return (ulong)MemoryUnit.RoundToKiB(sizeBytes);
-        }
-
-        _error ??= Error(InputErrorCode.Malformed, element, $"<{element.Name.LocalName}> {InputError.Quote(element.Value.Trim())} is not a size",
-            "give a whole number, with a unit of libvirt's");
-        return 0;
     }
 
     // ------------------------------------------------------------------ what is handed through

@@ -73,6 +73,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     private readonly HashSet<(string Kind, string Name)> _names = [];
     private readonly QemuReferences _references = new();
     private string? _sameName;
+    private StartRefusal? _refusal;
 
     public void Remark(string remark) => _remarks.Add(remark);
 
@@ -81,6 +82,9 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         _program = program;
         _emulatorText = emulatorText;
     }
+
+    /// <summary>Says that who calls QEMU refuses the guest; the first time counts.</summary>
+    public void Refuse(StartRefusal refusal) => _refusal ??= refusal;
 
     /// <summary>The size of the pages that the guest's RAM is made of, in bytes.</summary>
     public void SetHugePages(ulong pageBytes) => _hugePageBytes = pageBytes;
@@ -228,7 +232,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             HostKernel = _hostKernel,
             HugePageBytes = _hugePageBytes,
             LastWords = _lastWords,
-            Refusal = _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
+            Refusal = _refusal is not null ? _refusal
+                : _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
             Rules = dialect != QemuDialect.CommandLine ? null : new(_processors, [.. _machine.Select(static property => property.Name)],
                 _references.Refusal([.. _devices.Select(static one => one.Device), .. _jsonDevices])),
             FirmwareFile = InputError.OneLine(file, 200),

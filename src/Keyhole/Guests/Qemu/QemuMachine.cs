@@ -140,6 +140,10 @@ internal sealed record StartRefusal(string Program, string Words, string Cause)
 
     /// <summary>What to write instead, with which nothing else of the guest changes; null where nothing is known to help.</summary>
     public string? Remedy { get; init; }
+
+    /// <summary>What the remedy makes of slots and of the room up to <c>maxmem</c> in bytes, which change the map; null where it changes
+    /// nothing.</summary>
+    public (int Slots, ulong MaxBytes)? Room { get; init; }
 }
 
 /// <summary>Everything about a guest of QEMU that decides its memory map and where its BARs come to lie, whichever file it was read from.</summary>

@@ -229,8 +229,8 @@ internal sealed record QemuCure(ImmutableArray<QemuTrial> Trials, QemuTrial? Bes
     /// <summary>Whether nothing was tried because two have the same name.</summary>
     public bool IsNameRefused { get; init; }
 
-    /// <summary>Whether nothing was tried because QEMU refuses the command line itself.</summary>
-    public bool IsCommandRefused { get; init; }
+    /// <summary>Who refuses the configuration itself, so that nothing was tried; null where nobody does.</summary>
+    public string? RefusedBy { get; init; }
 
     /// <summary>Whether BARs of devices that are passed through are not told and do not count: the guest starts, and no more is said.</summary>
     public bool IsStartOnly { get; init; }

@@ -67,7 +67,7 @@ internal static partial class QemuCures
         private bool _isStartOnly;
         private bool _isPlugRefused;
         private bool _isNameRefused;
-        private bool _isCommandRefused;
+        private string? _refusedBy;
 
         /// <summary>Without which QEMU does not plug the devices together, whatever else is set.</summary>
         private ImmutableArray<QemuChange> _first = [];
@@ -77,7 +77,7 @@ internal static partial class QemuCures
             IsStartOnly = _isStartOnly,
             IsPlugRefused = _isPlugRefused,
             IsNameRefused = _isNameRefused,
-            IsCommandRefused = _isCommandRefused,
+            RefusedBy = _refusedBy,
         };
 
         public bool TryRun()
@@ -96,7 +96,7 @@ internal static partial class QemuCures
                 || (_request.Machine.Refusal is { IsOfCommand: true } refusal && forecast.Message == refusal.Words))
             {
                 _isNameRefused = _request.Machine.Refusal.IsOfName;
-                _isCommandRefused = !_isNameRefused;
+                _refusedBy = _isNameRefused ? null : _request.Machine.Refusal.Program;
                 return true;
             }
 

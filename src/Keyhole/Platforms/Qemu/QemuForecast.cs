@@ -191,10 +191,13 @@ internal static class QemuForecaster
         Machine = machine,
         Outcome = GuestOutcome.Refused,
         Message = refusal.Words,
-        Instead = refusal.Remedy is { } remedy
-            ? TryForecast(machine with { Refusal = null }, out QemuForecast tried, out _) && tried.Outcome != GuestOutcome.Refused ? remedy : null
-            : NamesThatStart(machine),
+        Instead = refusal.Remedy is not { } remedy ? NamesThatStart(machine)
+            : TryForecast(WithRoom(machine with { Refusal = null }, refusal.Room), out QemuForecast tried, out _)
+                && tried.Outcome != GuestOutcome.Refused ? remedy : null,
     };
+
+    private static QemuMachine WithRoom(QemuMachine machine, (int Slots, ulong MaxBytes)? room) =>
+        room is { } wanted ? machine with { MemorySlots = wanted.Slots, MaxMemoryBytes = wanted.MaxBytes } : machine;
 
     /// <summary>What of the guest's memory is to be written in place of what QEMU refuses, as tried; null where that is not what it
     /// refuses.</summary>

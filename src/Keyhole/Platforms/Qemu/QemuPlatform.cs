@@ -127,7 +127,7 @@ internal sealed class QemuPlatform : IPlatform
     }
 
     private static string Untried(QemuCure cure) => cure.IsNameRefused ? "QEMU refuses a name that is there twice, whatever is set"
-        : cure.IsCommandRefused ? "QEMU refuses the command itself, whatever is set"
+        : cure.RefusedBy is { } who ? $"{who} refuses the {(who == "QEMU" ? "command" : "configuration")} itself, whatever is set"
         : cure.IsPlugRefused ? "QEMU refuses how the devices are plugged together, whatever is set"
         : "what one of the devices asks for is not known";
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Planning;
+using Keyhole.Platforms;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Tests.Guests.Qemu;
@@ -150,6 +153,65 @@ public sealed class LibvirtMachineTests
             <devices><memory model='dimm'><target><size unit='GiB'>2</size><node>0</node></target></memory></devices></domain>
             """);
         Assert.AreEqual((4UL << 30, 64UL << 30, 16), (machine.MemoryBytes, machine.MaxMemoryBytes, machine.MemorySlots));
+    }
+
+    [TestMethod]
+    [DataRow("<memory unit='GiB'>8</memory><cpu><numa><cell id='0' cpus='0' memory='2' unit='GiB'/><cell id='1' memory='1048576'/></numa></cpu>", 3UL,
+        "<memory> is 8 GiB, and the cells of <numa> are 3 GiB: libvirt takes that, when the guest is defined")]
+    [DataRow("<memory unit='GiB'>3</memory><cpu><numa><cell id='0' cpus='0' memory='3' unit='GiB'/></numa></cpu>", 3UL, null)]
+    [DataRow("<memory unit='GiB'>3</memory><cpu><numa><cell id='0' cpus='0'/></numa></cpu>", 3UL, null)]
+    public void A_guest_has_the_memory_of_its_NUMA_cells(string xml, ulong expectedGiB, string? remark)
+    {
+        GuestDocument document = ReadDocument($"<domain type='kvm'><name>g</name>{xml}<os><type arch='x86_64' machine='pc-q35-8.2'>hvm</type></os></domain>");
+        Assert.AreEqual(expectedGiB << 30, document.Guest.Qemu!.Machine.MemoryBytes);
+        Assert.AreEqual(remark, document.Remarks.SingleOrDefault(static text => text.Contains("<numa>", StringComparison.Ordinal)));
+    }
+
+    private const string Module = "<memory model='dimm'><target><size unit='GiB'>2</size><node>0</node></target>{0}</memory>";
+
+    [TestMethod]
+    [DataRow("<memory unit='GiB'>1</memory><maxMemory slots='2' unit='GiB'>8</maxMemory>", 1,
+        "Total size of memory devices exceeds the total memory size (<memory> counts them in)", null)]
+    [DataRow("<memory unit='GiB'>4</memory><maxMemory slots='2' unit='GiB'>3</maxMemory>", 1,
+        "maximum memory size must be equal or greater than the actual memory size (<memory> counts the modules in)",
+        "write <maxMemory slots='2' unit='GiB'>4</maxMemory>")]
+    [DataRow("<memory unit='GiB'>4</memory>", 1, "cannot use/hotplug a memory device when domain 'maxMemory' is not defined",
+        "write <maxMemory slots='1' unit='GiB'>4</maxMemory>")]
+    [DataRow("<memory unit='GiB'>6</memory><maxMemory slots='1' unit='GiB'>8</maxMemory>", 2,
+        "count of memory devices requiring memory slots '2' exceeds slots count '1'", "write <maxMemory slots='2' unit='GiB'>8</maxMemory>")]
+    [DataRow("<memory unit='GiB'>4</memory><maxMemory slots='2' unit='GiB'>8</maxMemory>", 1, null, null)]
+    [DataRow("<memory unit='GiB'>4</memory><maxMemory slots='2' unit='GiB'>8</maxMemory>", -1,
+        "memory device slot '3' exceeds slots count '2'", "write <maxMemory slots='4' unit='GiB'>8</maxMemory>")]
+    [DataRow("<memory unit='GiB'>6</memory><maxMemory slots='4' unit='GiB'>8</maxMemory>", -2,
+        "memory device slot '3' is already being used by another memory device", null)]
+    public void Memory_that_libvirt_refuses_is_refused_in_its_words(string memory, int modules, string? words, string? remedy)
+    {
+        string address = modules < 0 ? "<address type='dimm' slot='3'/>" : "";
+        string xml = $"<domain type='qemu'><name>g</name>{memory}<os><type arch='x86_64' machine='pc-q35-8.2'>hvm</type></os><devices>"
+            + string.Concat(Enumerable.Repeat(string.Format(CultureInfo.InvariantCulture, Module, address), Math.Abs(modules)))
+            + "</devices></domain>";
+        Assert.AreEqual((words is null ? null : $"libvirt refuses to start the guest: {words}", remedy), RefusalOf(xml));
+    }
+
+    [TestMethod]
+    [DataRow("4", "sockets='1' cores='2' threads='1'", "CPU topology doesn't match maximum vcpu count (<vcpu> is 4, and sockets, dies, clusters, cores "
+        + "and threads of <topology> make 2)")]
+    [DataRow("4", "sockets='1' dies='2' cores='2' threads='1'", null)]
+    [DataRow("256", "", "Maximum CPUs greater than specified machine type limit 255")]
+    [DataRow("255", "", null)]
+    public void Processors_that_libvirt_refuses_are_refused_in_its_words(string count, string topology, string? words)
+    {
+        string cpu = topology.Length > 0 ? $"<cpu><topology {topology}/></cpu>" : "";
+        string xml = $"<domain type='qemu'><name>g</name><memory unit='GiB'>1</memory><vcpu>{count}</vcpu>{cpu}"
+            + "<os><type arch='x86_64' machine='pc-i440fx-8.2'>hvm</type></os></domain>";
+        Assert.AreEqual(words is null ? null : $"libvirt refuses to start the guest: {words}", RefusalOf(xml).Message);
+    }
+
+    private static (string? Message, string? Remedy) RefusalOf(string xml)
+    {
+        var scenario = new Scenario { Host = Keyhole.Hosts.Host.Unknown, Guest = Read(xml) };
+        Problem? problem = Planner.Plan(scenario).Problems.SingleOrDefault(static problem => problem.Code == ProblemCodes.GuestDoesNotStart);
+        return (problem?.Message.ToString(), problem?.Remedy?.ToString());
     }
 
     [TestMethod]
