@@ -27,7 +27,7 @@ internal sealed class KvmRecords
         --remedies    the guests of the records whose BARs do not all have a place, with what Keyhole recommends for them
         --random N    N guests put together at random; the same ones for the same --seed (of 1 without it)
         --suite NAME  only QEMU and firmware of Debian's bullseye (5.2, SeaBIOS 1.14, OVMF 2020.11), bookworm (7.2, 1.16.2, 2022.11),
-                      trixie (10.0, 1.16.3, 2025.02) or testing (its firmware alone: SeaBIOS 1.17, OVMF 2026.08); several with commas between them
+                      trixie (10.0, 1.16.3, 2025.02) or testing (11.1, 1.17, 2026.08); several with commas between them
         --only TEXT   only those whose configuration has the text in it: seabios, '"set":"mix4"', secondary-vga
         --limit N     N of them, evenly taken
         --list        says which guests they are and starts none
@@ -135,8 +135,7 @@ internal sealed class KvmRecords
         {
             string[] emulators = [.. EmulatorRelease.All.Where(release => Has(release.Suite)).Select(static release => release.Version)];
             string[] firmwares = [.. FirmwareRelease.All.Where(release => Has(release.Suite)).Select(static release => release.Name)];
-            // Debian's testing brings no QEMU that the records know: its firmware runs on the others'.
-            var guests = new RandomGuests(_seed, emulators.Length > 0 ? emulators : ["7.2", "10.0"], firmwares);
+            var guests = new RandomGuests(_seed, emulators, firmwares);
             return Enumerable.Range(0, _random).Select(i => new Job(guests.Next(), QemuComparison.Compare, $"seed {_seed}, {i + 1}"));
         }
 
@@ -155,7 +154,7 @@ internal sealed class KvmRecords
     private bool Has(DebianSuite suite) => _suites.Length == 0 || _suites.Contains(suite.Name);
 
     private bool CanBeStarted(QemuConfig config) => config.CanBeStarted && Has(FirmwareRelease.Named(config.Firmware).Suite)
-        && (_suites is [] or ["testing"] || Has(EmulatorRelease.Named(config.Emulator).Suite));
+        && Has(EmulatorRelease.Named(config.Emulator).Suite);
 
     private void Make(Job job, StreamWriter to)
     {

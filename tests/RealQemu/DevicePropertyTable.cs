@@ -55,7 +55,7 @@ public static class DevicePropertyTable
                 }
             }
 
-            process.Kill();
+            process.Kill(entireProcessTree: true);
             process.WaitForExit();
         }
 

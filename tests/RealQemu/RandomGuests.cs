@@ -43,7 +43,7 @@ public sealed class RandomGuests(int seed, IReadOnlyList<string> emulators, IRea
         (_guest, _objects, _ids, _chassis, _hasBalloon) = ([], [], 0, 0, false);
         string emulator = Of(emulators);
         // Later than 7.2 its graphics has memory that it shares with the host.
-        _hasSharedVideo = emulator == "10.0";
+        _hasSharedVideo = emulator is "10.0" or "11.1";
         string firmware = Of(firmwares);
         bool isOvmf = firmware.StartsWith("ovmf-", StringComparison.Ordinal);
         // Under emulation QEMU 5.2 never leaves the first instruction of these.
@@ -54,6 +54,7 @@ public sealed class RandomGuests(int seed, IReadOnlyList<string> emulators, IRea
         {
             "5.2" => ["2.4", "2.6", "2.8", "2.9", "2.11", "3.1", "4.0", "4.2", "5.0", "5.1", "5.2"],
             "7.2" => ["2.4", "2.6", "2.7", "2.9", "2.11", "2.12", "3.1", "4.0", "4.2", "5.0", "5.2", "6.0", "6.1", "6.2", "7.0", "7.1", "7.2"],
+            "11.1" => ["5.2", "6.0", "6.1", "6.2", "7.0", "7.2", "8.0", "8.1", "8.2", "9.0", "9.1", "9.2", "10.0", "10.1", "10.2", "11.0", "11.1"],
             _ => ["5.1", "5.2", "6.0", "6.1", "6.2", "7.0", "7.1", "7.2", "8.0", "8.1", "8.2", "9.0", "9.1", "9.2", "10.0"],
         };
         int memory = Of([512, 1024, 2048, 2815, 2816, 3071, 3072, 3583, 3584, 4096, 4096, 4096, 8192, 16384, 32768, 65536, 65537, 131072, 262144,

@@ -195,7 +195,7 @@ public static class RefusedGuests
         var monitor = new QemuMonitor(process.StandardOutput, process.StandardInput);
         bool isStarted = monitor.TryBegin();
         if (isStarted)
-            process.Kill();
+            process.Kill(entireProcessTree: true);
         process.WaitForExit();
         return isStarted ? null : said.Result.Trim();
     }

@@ -22,7 +22,7 @@ public sealed record EmulatorRelease(string Version, DebianSuite Suite)
     private static readonly ConcurrentDictionary<string, Lazy<string[]>> s_commands = new();
 
     public static IReadOnlyList<EmulatorRelease> All { get; } =
-        [new("5.2", DebianSuite.Bullseye), new("7.2", DebianSuite.Bookworm), new("10.0", DebianSuite.Trixie)];
+        [new("5.2", DebianSuite.Bullseye), new("7.2", DebianSuite.Bookworm), new("10.0", DebianSuite.Trixie), new("11.1", DebianSuite.Testing)];
 
     /// <summary>The release of that version.</summary>
     /// <exception cref="HarnessException">There is none.</exception>

@@ -9,8 +9,6 @@ namespace Keyhole.Cli.Options;
 /// <summary>What a guest of QEMU runs on, said beside its configuration or against it.</summary>
 internal sealed class QemuOptions
 {
-    private static readonly QemuVersion s_newest = new(10, 0);
-
     private readonly Option<string?> _machine = new("--machine")
     {
         Description = "KVM: the machine type, instead of the guest's own.",
@@ -60,14 +58,17 @@ internal sealed class QemuOptions
             emulator = version;
         }
 
-        if (parsed.GetValue(_machine) is { } machine && !QemuMachineType.TryParse(machine, emulator ?? s_newest, out _))
+        if (parsed.GetValue(_machine) is { } machine && !QemuMachineType.TryParse(machine, emulator ?? QemuVersion.Usual, out _))
             return InputError.UnknownWord("--machine", null, $"{InputError.Quote(machine)} is not a machine type that is known",
                 "give pc, q35, or one with its version such as pc-q35-7.2");
         QemuFirmware? firmware = null;
         if (parsed.GetValue(_firmware) is { } text)
         {
             if (text is "seabios" or "ovmf")
-                firmware = QemuFirmwareGuess.Of(text == "ovmf" ? FirmwareName.Ovmf : FirmwareName.SeaBios, "", emulator ?? s_newest, "", out _);
+            {
+                FirmwareName name = text == "ovmf" ? FirmwareName.Ovmf : FirmwareName.SeaBios;
+                firmware = QemuFirmwareGuess.Of(name, "", emulator ?? QemuVersion.Usual, "", out _);
+            }
             else if (QemuFirmware.TryParse(text, out QemuFirmware release))
                 firmware = release;
             else

@@ -306,7 +306,8 @@ public sealed class FirmwareVerifierTests
         string ports = string.Concat(Enumerable.Range(0, 14).Select(static i => $" -device pcie-root-port,id=pci.{i + 1},chassis={i + 1},bus=pcie.0,"
             + $"addr=0x{1 + (i / 8):x}.0x{i % 8:x}{(i % 8 == 0 ? ",multifunction=on" : "")}"));
         string[] devices = ["virtio-net-pci", "qemu-xhci", "virtio-serial-pci", "virtio-blk-pci,drive=d", "virtio-balloon-pci", "virtio-rng-pci"];
-        Scenario scenario = ScenarioOf("qemu-system-x86_64 -nodefaults -machine pc-q35-8.2,accel=kvm -cpu EPYC-Milan,phys-bits=48 -m 131072 -smp 2" + ports
+        Scenario scenario = ScenarioOf("qemu-system-x86_64 -nodefaults -drive if=none,id=d -machine pc-q35-8.2,accel=kvm "
+            + "-cpu EPYC-Milan,phys-bits=48 -m 131072 -smp 2" + ports
             + string.Concat(devices.Select(static (device, i) => $" -device {device},bus=pci.{i + 1},addr=0x0")));
         const string log = """
             [    0.000000] Linux version 3.10.0-1160.el7.x86_64

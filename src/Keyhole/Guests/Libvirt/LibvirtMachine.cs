@@ -82,7 +82,7 @@ internal sealed partial class LibvirtMachine(string sourceName, XElement domain)
         _isQ35 = machine.Contains("q35", StringComparison.Ordinal);
         _slots = new(_isQ35);
         bool isKvm = (string?)domain.Attribute("type") == "kvm";
-        bool isUbuntus = QemuMachineType.TryParse(machine, new(10, 0), out QemuMachineType type)
+        bool isUbuntus = QemuMachineType.TryParse(machine, QemuVersion.Usual, out QemuMachineType type)
             && !machine.Contains("rhel", StringComparison.Ordinal)
             && machine is not ("pc" or "q35") && !machine.EndsWith(type.Version.ToString(), StringComparison.Ordinal);
         _arguments.SetProgram("qemu-system-x86_64", isUbuntus ? "ubuntu" : "");

@@ -130,8 +130,8 @@ internal sealed partial class ProxmoxGuest(string sourceName, SortedDictionary<s
                     + "QEMU 9.1 or later (creation-qemu)");
         }
 
-        bool isNamed = QemuMachineType.TryParse(QemuArguments.WithoutMark(name), new(10, 0), out QemuMachineType type);
-        _version = isNamed ? type.Version : new(10, 0);
+        bool isNamed = QemuMachineType.TryParse(QemuArguments.WithoutMark(name), QemuVersion.Usual, out QemuMachineType type);
+        _version = isNamed ? type.Version : QemuVersion.Usual;
         if (name is "pc" or "q35" && created > _version)
             _version = created;
         _arguments.Add("-machine", $"type={name}", Line("machine"));

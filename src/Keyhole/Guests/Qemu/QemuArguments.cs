@@ -165,7 +165,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         }
 
         QemuVersion? emulator = QemuVersion.TryParseLeading(_emulatorText, out QemuVersion told) ? told : null;
-        if (!QemuMachineType.TryParse(machineName, emulator ?? new(10, 0), out QemuMachineType type))
+        if (!QemuMachineType.TryParse(machineName, emulator ?? QemuVersion.Usual, out QemuMachineType type))
         {
             return InputError.NotSupported(
                 sourceName, _lineOfMachine, $"the machine type {InputError.Quote(machineName)} is not one whose map is known",

@@ -17,6 +17,9 @@ public static class QemuFirmwareGuess
     private static readonly string[] s_others =
         ["coreboot", "linuxboot", "u-boot", "uboot", "slimboot", "slim-boot", "td-shim", "tdshim", "hypervisor-fw", "qboot", "cloudhv"];
 
+    /// <summary>The newest QEMU of which it is known what comes with it.</summary>
+    private static readonly QemuVersion s_newest = new(10, 2);
+
     /// <summary>Before this release QEMU came without edk2.</summary>
     private static readonly QemuVersion s_carriesEdk2 = new(4, 1);
 
@@ -66,8 +69,8 @@ public static class QemuFirmwareGuess
         if (TryReadRelease(name, file, out QemuFirmware told))
             return new(told, [], null);
         // What comes with releases that are not known nobody can tell.
-        string release = QemuReleases.NameOf(emulator);
-        emulator = emulator > QemuReleases.Newest ? QemuReleases.Newest : emulator;
+        string release = emulator > s_newest ? $"QEMU {s_newest}, the newest of which that is known" : $"QEMU {emulator}";
+        emulator = emulator > s_newest ? s_newest : emulator;
         // Others have such a folder, too: Red Hat's and Fedora's beside QEMU of their own numbers, Arch with a folder more.
         bool isRedHats = Has(emulatorText, ".el") || Has(machineName, "-rhel");
         bool isFedoras = !isRedHats && Has(emulatorText, ".fc");

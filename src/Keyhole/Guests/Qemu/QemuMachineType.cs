@@ -8,6 +8,9 @@ namespace Keyhole.Guests;
 /// <summary>A release of QEMU, or the one that a machine type is named after: 7.2. What stands behind the second number changes no map.</summary>
 public readonly record struct QemuVersion(int Major, int Minor) : IComparable<QemuVersion>
 {
+    /// <summary>What a guest without any release in its configuration is taken to run on: the newest that most records were made with.</summary>
+    public static QemuVersion Usual { get; } = new(10, 0);
+
     /// <summary>Reads <c>7.2</c>, <c>10.0.2</c> or <c>9.0+pve0</c>; false where it does not begin with two numbers.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, out QemuVersion version)
     {

@@ -110,7 +110,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         // A machine type is never newer than its QEMU; libvirt and Proxmox write the newest one of the day into the guest.
         bool hasVersion = QemuMachineType.TryParse(machineName, new(0, 0), out QemuMachineType type) && type.Version > new QemuVersion(0, 0);
         bool isLxds = !hasVersion && QemuFirmwareProducts.IsLxds(guest.FirmwareFile) && !guest.FirmwareFile.Contains("_4M", StringComparison.Ordinal);
-        QemuVersion assumed = hasVersion ? type.Version : isLxds ? QemuFirmwareProducts.LxdsQemu : QemuReleases.Usual;
+        QemuVersion assumed = hasVersion ? type.Version : isLxds ? QemuFirmwareProducts.LxdsQemu : QemuVersion.Usual;
         bool isOfCreation = guest.LeastEmulator > assumed;
         assumed = isOfCreation ? guest.LeastEmulator!.Value : assumed;
         bool isOld = assumed < QemuReleases.Oldest;

@@ -20,7 +20,7 @@ internal static class QemuUsualGuest
     {
         QemuGuest guest = scenario.Guest.Qemu ?? Plain(scenario);
         string machineName = scenario.Qemu.MachineName ?? guest.MachineName;
-        bool hasPorts = QemuMachineType.TryParse(machineName, QemuReleases.Usual, out QemuMachineType type) && type.Chipset == QemuChipset.Q35;
+        bool hasPorts = QemuMachineType.TryParse(machineName, QemuVersion.Usual, out QemuMachineType type) && type.Chipset == QemuChipset.Q35;
         ImmutableArray<QemuDevice>.Builder devices = guest.Machine.Devices.ToBuilder();
         foreach (PciAssignment assignment in scenario.Guest.Pci)
         {
@@ -70,7 +70,7 @@ internal static class QemuUsualGuest
     private static QemuGuest Plain(Scenario scenario)
     {
         GuestSpec guest = scenario.Guest;
-        _ = QemuMachineType.TryParse("q35", QemuReleases.Usual, out QemuMachineType type);
+        _ = QemuMachineType.TryParse("q35", QemuVersion.Usual, out QemuMachineType type);
         return new()
         {
             Dialect = QemuDialect.Options,
@@ -84,7 +84,7 @@ internal static class QemuUsualGuest
             Machine = new()
             {
                 Type = type,
-                Emulator = QemuReleases.Usual,
+                Emulator = QemuVersion.Usual,
                 Firmware = new(FirmwareName.SeaBios, 1, 16, 3),
                 Cpu = new(CpuVendor.Intel, QemuCpu.DefaultPhysBits),
                 IsKvm = true,

@@ -71,6 +71,19 @@ public sealed class QemuRuleTests
             .Select(static entry => $"[0x{entry.Address:x}, 0x{entry.End:x}) {entry.Type}")));
 
     [TestMethod]
+    // As SeaBIOS 1.16.2 was seen to do under QEMU 7.2: nothing is kept below, two pages or all of it between, all above.
+    [DataRow("-m 1264K", null)]
+    [DataRow("-m 1280K", "[0x100000, 0x140000)")]
+    [DataRow("-m 1368K", "[0x100000, 0x156000)")]
+    [DataRow("-m 2040K", "[0x100000, 0x1fe000)")]
+    [DataRow("-m 2048K", null)]
+    public void What_SeaBIOS_keeps_of_little_low_RAM_is_said_not_to_be_known(string options, string? range)
+    {
+        ImmutableArray<UnsettledRange> unsettled = Forecast(options, emulator: 7).Unsettled;
+        Assert.AreEqual(range, unsettled.IsEmpty ? null : unsettled.Single().Range.ToString());
+    }
+
+    [TestMethod]
     [DataRow(7, "off", true)]
     [DataRow(7, "on", false)]
     [DataRow(10, "off", false)]
