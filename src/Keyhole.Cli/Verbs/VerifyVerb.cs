@@ -67,6 +67,8 @@ internal static class VerifyVerb
             if (path is not null && !Files.Read<LogScan>(console, path, "what the kernel printed", ReadLog)
                 .TryGet(out log, out InputError? unreadable))
                 return console.Fail(unreadable);
+            foreach (string unread in log?.Unread ?? [])
+                console.Remark(unread);
             var taken = new Taken(path is null ? null : path == "-" ? "standard input" : Files.Shown(path), log);
             Parsed<Boot> read = source.Read(parsed, console, host => taken.Look(host, source, parsed, parsed.GetValue(number), console));
             if (!read.TryGet(out Boot? boot, out InputError? error))

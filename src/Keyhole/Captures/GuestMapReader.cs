@@ -65,7 +65,7 @@ public static class GuestMapReader
             return error;
         ImmutableArray<E820Entry> entries = other.Host.Entries;
         ImmutableArray<E820Entry> given = other.LogMap?.Kind == LogMapKind.GuestKernel ? WithRamAsGiven(entries) : entries;
-        return new GuestMap(given, other.Description, [.. Remarks(other, given.Length != entries.Length)])
+        return new GuestMap(given, other.Description, [.. other.Unread, .. Remarks(other, given.Length != entries.Length)])
         {
             Kernel = other is { Log: { } log, LogMap: { } taken }
                 ? KernelIn([.. BootLog.Of(log).Where(boot => taken.Line >= boot.FirstLine && taken.Line <= boot.LastLine)]) : null,

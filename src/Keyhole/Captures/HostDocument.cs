@@ -38,6 +38,9 @@ public sealed record HostDocument
     /// <summary>How many other maps the log has.</summary>
     public long OtherMapCount { get; init; }
 
+    /// <summary>What of the mail or archive that it came in could not be read, a sentence each; the remarks have them, too.</summary>
+    internal ImmutableArray<string> Unread { get; init => field = Given.Array(value); } = [];
+
     /// <summary>Remarks for the user that are no errors: parts that are missing, lines passed over.</summary>
     public ImmutableArray<Phrase> Remarks { get; init => field = Given.Array(value); } = [];
 

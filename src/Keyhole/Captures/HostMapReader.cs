@@ -37,11 +37,17 @@ public static class HostMapReader
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(sourceName);
         ArgumentNullException.ThrowIfNull(options);
+        UnreadParts unread = new();
         try
         {
-            return ReadUnpacked(ref stream, sourceName, options).TryGet(out HostDocument? document, out InputError? error)
-                ? stream is BundleText bundle ? document with { Remarks = [.. document.Remarks, $"taken from the bundle: {bundle.Parts}"] } : document
-                : error;
+            if (!ReadUnpacked(ref stream, sourceName, options, unread).TryGet(out HostDocument? document, out InputError? error))
+                return unread.On(error);
+            ImmutableArray<Phrase> remarks =
+            [
+                .. unread.Told.Select(static part => (Phrase)part), .. document.Remarks,
+                .. stream is BundleText bundle ? [$"taken from the bundle: {bundle.Parts}"] : ImmutableArray<Phrase>.Empty,
+            ];
+            return document with { Unread = unread.Told, Remarks = remarks };
         }
         catch (InvalidDataException damaged)
         {
@@ -49,9 +55,9 @@ public static class HostMapReader
         }
     }
 
-    private static Parsed<HostDocument> ReadUnpacked(ref Stream stream, string sourceName, HostMapOptions options)
+    private static Parsed<HostDocument> ReadUnpacked(ref Stream stream, string sourceName, HostMapOptions options, UnreadParts unread)
     {
-        ReadOnlyMemory<byte> head = options.From is HostMapDialect.Packed ? StreamHead.Read(stream) : StreamHead.ReadText(ref stream);
+        ReadOnlyMemory<byte> head = options.From is HostMapDialect.Packed ? StreamHead.Read(stream) : StreamHead.ReadText(ref stream, unread);
         if (head.IsEmpty)
             return HostMapErrors.Empty(sourceName);
 

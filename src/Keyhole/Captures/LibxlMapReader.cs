@@ -28,9 +28,10 @@ internal static class LibxlMapReader
         var map = new Map();
         int maps = 0;
         string? summary = null;
+        var unread = new UnreadParts();
         try
         {
-            ReadOnlyMemory<byte> head = StreamHead.ReadText(ref whole);
+            ReadOnlyMemory<byte> head = StreamHead.ReadText(ref whole, unread);
             var text = new TextLines(head, whole);
             while (text.TryRead(out ReadOnlySpan<char> line))
             {

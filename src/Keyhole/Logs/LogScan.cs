@@ -173,6 +173,10 @@ public sealed record LogScan
     /// <summary>Lines of the whole log.</summary>
     public int LineCount { get; init; }
 
+    /// <summary>What of the mail or archive that the log came in could not be read ("the attachment a.gz (line 12) was not read: …"), a sentence
+    /// each. Empty where nothing was lost, and where who read the source was told.</summary>
+    public ImmutableArray<string> Unread { get; init => field = Given.Array(value); } = [];
+
     /// <summary>Lines that stand for others which somebody or a program has left out; of more the first 64.</summary>
     internal ImmutableArray<int> Omissions { get; init => field = Given.Array(value); } = [];
 

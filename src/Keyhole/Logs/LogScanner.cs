@@ -80,20 +80,22 @@ public sealed class LogScanner
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(sourceName);
-        ReadOnlyMemory<byte> head = StreamHead.ReadText(ref stream);
+        UnreadParts unread = new();
+        ReadOnlyMemory<byte> head = StreamHead.ReadText(ref stream, unread);
         LogScanner scanner = new(new(head, stream), sourceName, withPci: true);
         scanner.ReadAll();
-        return scanner.ToScan();
+        return scanner.ToScan() with { Unread = unread.Told };
     }
 
     /// <inheritdoc cref="Scan(Stream, string)"/>
     internal static LogScan Scan(ReadOnlyMemory<byte> head, Stream stream, string sourceName)
     {
+        UnreadParts unread = new();
         if (head.IsEmpty)
-            head = StreamHead.ReadText(ref stream);
+            head = StreamHead.ReadText(ref stream, unread);
         LogScanner scanner = new(new(head, stream), sourceName);
         scanner.ReadAll();
-        return scanner.ToScan();
+        return scanner.ToScan() with { Unread = unread.Told };
     }
 
     private void ReadAll()

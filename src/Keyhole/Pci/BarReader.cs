@@ -47,7 +47,14 @@ public static class BarReader
 
     private static Parsed<PciListing> ReadText(Stream stream, string sourceName, PciAddress? address)
     {
-        Stream decoded = PastedText.Decoded(stream);
+        var unread = new UnreadParts();
+        Parsed<PciListing> read = ReadDecoded(PastedText.Decoded(stream, unread), sourceName, address);
+        return !read.TryGet(out PciListing? listing, out InputError? error) ? unread.On(error)
+            : listing with { Remarks = [.. unread.Told, .. listing.Remarks] };
+    }
+
+    private static Parsed<PciListing> ReadDecoded(Stream decoded, string sourceName, PciAddress? address)
+    {
         if (!SmallInput.Read(decoded, sourceName, MaxSizeBytes, "a list of PCI devices").TryGet(out SmallInput? input, out InputError? error))
             return error;
         string text = PastedText.Plain(input.Decode());

@@ -40,8 +40,9 @@ internal static class Bundle
     /// <summary>Takes the wrapping off. What is not wrapped is left as it is.</summary>
     /// <param name="head">The first bytes of the source; those of the text afterwards.</param>
     /// <param name="stream">What goes on behind them.</param>
+    /// <param name="unread">Is told of files of an archive that may be logs and cannot be read.</param>
     /// <exception cref="InvalidDataException">The data is damaged, or packed beyond all bounds.</exception>
-    public static void Unwrap(ref ReadOnlyMemory<byte> head, ref Stream stream)
+    public static void Unwrap(ref ReadOnlyMemory<byte> head, ref Stream stream, UnreadParts unread)
     {
         for (int layer = 0; layer < MaxLayers; layer++)
         {
@@ -52,7 +53,7 @@ internal static class Bundle
             }
             else if (BundleMembers.Of(head.Span, new PrefixedStream(head, new Limited(stream, MaxPassedBytes))) is { } members)
             {
-                stream = Gather(members);
+                stream = Gather(members, unread);
                 head = StreamHead.Read(stream);
             }
             else
@@ -67,31 +68,51 @@ internal static class Bundle
             throw ForeignFile.Refusal(foreign.What, foreign.Remedy);
     }
 
-    private static BundleText Gather(IEnumerable<BundleMember> members)
+    private static BundleText Gather(IEnumerable<BundleMember> members, UnreadParts unread)
     {
+        UnreadParts logs = new();
         Dictionary<Rank, (string Name, byte[] Text)> found = [];
+        UnreadParts others = new();
         string? unnamed = null;
         string? another = null;
+        string? last = null;
         long passed = 0;
         int count = 0;
-        foreach (BundleMember member in members)
+        using IEnumerator<BundleMember> next = members.GetEnumerator();
+        try
         {
-            passed += member.SizeBytes;
-            Rank rank = RankOf(member.Name);
-            bool isWanted = member.IsFile && member.SizeBytes is > 0 and <= MaxMemberBytes && (rank == Rank.Other || !found.ContainsKey(rank));
-            if (isWanted && Unpacked(member.Read()) is { } text && IsOfUse(text))
+            while (next.MoveNext())
             {
-                _ = found.TryAdd(rank, (member.Name, text));
-                if (rank == Rank.Other && unnamed is null)
-                    unnamed = member.Name;
-                else if (rank == Rank.Other)
-                    another ??= member.Name;
-            }
+                BundleMember member = next.Current;
+                passed += member.SizeBytes;
+                Rank rank = RankOf(member.Name);
+                bool isWanted = member.IsFile && member.SizeBytes > 0 && (rank == Rank.Other || !found.ContainsKey(rank));
+                if (isWanted && TextOf(member, rank == Rank.Other ? others : logs) is { } text && IsOfUse(text))
+                {
+                    _ = found.TryAdd(rank, (member.Name, text));
+                    if (rank == Rank.Other && unnamed is null)
+                        unnamed = member.Name;
+                    else if (rank == Rank.Other)
+                        another ??= member.Name;
+                }
 
-            if (++count == MaxMembers || passed > MaxPassedBytes || (found.ContainsKey(Rank.Hypervisor) && found.ContainsKey(Rank.Kernel)))
-                break;
+                last = member.Name;
+                if (found.ContainsKey(Rank.Hypervisor) && found.ContainsKey(Rank.Kernel))
+                    break;
+                if (++count == MaxMembers || passed > MaxPassedBytes)
+                    throw new InvalidDataException("the archive is longer than is ever read");
+            }
+        }
+        catch (InvalidDataException damaged) when (found.Count > 0)
+        {
+            // What was found before is a file as good as in a whole archive; whether a better one would follow nobody knows.
+            logs.Add($"what follows {last?.TrimStart('/')} in the archive", $"was not read: {damaged.Message}");
         }
 
+        if (found.Count == 0 && (logs.Told.IsEmpty ? others : logs).Told is [var first, ..])
+            throw new InvalidDataException($"{first}, and no other of its files is a log");
+        foreach ((string part, string what) in logs.All)
+            unread.Add(part, what);
         if (count == 0)
             throw ForeignFile.Refusal("an archive with no file in it", "give the log");
         if (found.ContainsKey(Rank.Hypervisor) || found.ContainsKey(Rank.Kernel))
@@ -106,7 +127,7 @@ internal static class Bundle
         if (another is not null)
             throw new InvalidDataException($"several of its files may be logs, and no name tells which is the host's: {unnamed}, {another}");
         return unnamed is not null ? BundleText.Join(Found([Rank.Other]))
-            : throw new InvalidDataException(
+            : throw ForeignFile.NoLog(
                 "none of its files is a log or a list of resources with a memory map: an xl dmesg, a dmesg, a journal or an iomem is looked for");
 
         IEnumerable<(string Name, byte[] Text)> Found(Rank[] ranks)
@@ -138,19 +159,23 @@ internal static class Bundle
             : Rank.Other;
     }
 
-    /// <summary>A member that is packed itself; null where it is damaged or too long.</summary>
-    private static byte[]? Unpacked(byte[] member)
+    /// <summary>What a member holds, unpacked where it is packed itself; null, and told, where it is damaged or too long.</summary>
+    private static byte[]? TextOf(BundleMember member, UnreadParts unread)
     {
-        if (PackedForm.Of(member) is not { } form)
-            return member;
         try
         {
+            if (member.SizeBytes > MaxMemberBytes)
+                throw new InvalidDataException($"it is longer than {MaxMemberBytes >> 20} MiB");
+            byte[] bytes = member.Read();
+            if (PackedForm.Of(bytes) is not { } form)
+                return bytes;
             using var text = new MemoryStream();
-            form.Unpack(new MemoryStream(member), MaxMemberBytes).CopyTo(text);
+            form.Unpack(new MemoryStream(bytes), MaxMemberBytes).CopyTo(text);
             return text.ToArray();
         }
-        catch (InvalidDataException)
+        catch (InvalidDataException damaged)
         {
+            unread.Add(member.Name.TrimStart('/'), $"was not read: {damaged.Message}");
             return null;
         }
     }

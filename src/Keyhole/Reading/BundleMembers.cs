@@ -64,11 +64,12 @@ internal static class BundleMembers
             long left = padded;
             yield return new BundleMember(longName ?? name, size, type is '0' or '\0', () =>
             {
+                byte[] bytes = ReadExactly(archive, size);
                 left -= size;
-                return ReadExactly(archive, size);
+                return bytes;
             });
             longName = null;
-            Skip(archive, left);
+            SkipMember(archive, left, padded - size);
         }
     }
 
@@ -76,13 +77,15 @@ internal static class BundleMembers
     {
         while (TryCpioHeader(archive, out string name, out long size, out bool isFile, out int alignment))
         {
-            long left = (size + alignment - 1) / alignment * alignment;
+            long padded = (size + alignment - 1) / alignment * alignment;
+            long left = padded;
             yield return new BundleMember(name, size, isFile, () =>
             {
+                byte[] bytes = ReadExactly(archive, size);
                 left -= size;
-                return ReadExactly(archive, size);
+                return bytes;
             });
-            Skip(archive, left);
+            SkipMember(archive, left, padded - size);
         }
     }
 
@@ -125,8 +128,11 @@ internal static class BundleMembers
         size = 0;
         type = default;
         byte[] header = new byte[TarBlock];
-        if (archive.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) < header.Length || header[0] == 0)
+        int read = archive.ReadAtLeast(header, header.Length, throwOnEndOfStream: false);
+        if (read == 0 || header[0] == 0)
             return false;
+        if (read < header.Length)
+            throw CutShort();
         if (!IsTar(header) || header[sizeField] >= 0x80)
             throw new InvalidDataException("an entry of the tar archive has no header that can be read");
         name = $"{TextOf(header.AsSpan(prefixField, 155))}/{TextOf(header.AsSpan(0, 100))}";
@@ -150,13 +156,16 @@ internal static class BundleMembers
         isFile = false;
         alignment = 1;
         byte[] header = new byte[newLength];
-        if (archive.ReadAtLeast(header.AsSpan(0, oldLength), oldLength, throwOnEndOfStream: false) < oldLength)
+        int read = archive.ReadAtLeast(header.AsSpan(0, oldLength), oldLength, throwOnEndOfStream: false);
+        if (read == 0)
             return false;
+        if (read < oldLength)
+            throw CutShort();
         bool isOld = header.AsSpan().StartsWith("070707"u8);
         if (!IsCpio(header))
             throw new InvalidDataException("an entry of the cpio archive has no header that can be read");
         if (!isOld && archive.ReadAtLeast(header.AsSpan(oldLength), newLength - oldLength, throwOnEndOfStream: false) < newLength - oldLength)
-            return false;
+            throw CutShort();
         long mode = isOld ? Number(header.AsSpan(18, 6), 8) : Number(header.AsSpan(14, 8), 16);
         size = isOld ? Number(header.AsSpan(65, 11), 8) : Number(header.AsSpan(54, 8), 16);
         long nameLength = isOld ? Number(header.AsSpan(59, 6), 8) : Number(header.AsSpan(94, 8), 16);
@@ -209,19 +218,31 @@ internal static class BundleMembers
     {
         byte[] bytes = new byte[size];
         if (archive.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) < bytes.Length)
-            throw new InvalidDataException("the archive is cut short");
+            throw CutShort();
         return bytes;
     }
 
-    private static void Skip(Stream archive, long count)
+    /// <summary>Passes over what is left of a member, whose padding some programs leave out at the archive's end.</summary>
+    private static void SkipMember(Stream archive, long left, long padding)
+    {
+        if (Skip(archive, left) > padding)
+            throw CutShort();
+    }
+
+    private static InvalidDataException CutShort() => new("the archive is cut short");
+
+    /// <returns>How much of it is not there.</returns>
+    private static long Skip(Stream archive, long count)
     {
         Span<byte> buffer = stackalloc byte[4096];
         while (count > 0)
         {
             int read = archive.Read(buffer[..(int)Math.Min(count, buffer.Length)]);
             if (read == 0)
-                return;
+                break;
             count -= read;
         }
+
+        return count;
     }
 }

@@ -30,9 +30,20 @@ internal static class ForeignFile
     ];
 
     private const string RemedyKey = "remedy";
+    private const string NoLogKey = "no log";
 
     /// <summary>What tells that a file is one of them; .NET lets nobody derive from its own.</summary>
     public static InvalidDataException Refusal(string what, string remedy) => new(what) { Data = { [RemedyKey] = remedy } };
+
+    /// <summary>What tells that an archive was read to its end, and no log is in it.</summary>
+    public static InvalidDataException NoLog(string what) => new(what) { Data = { [NoLogKey] = true } };
+
+    /// <summary>Whether what was told of is no log, and not a log that is damaged.</summary>
+    public static bool HoldsNoLog(InvalidDataException refusal) => refusal.Data.Contains(NoLogKey)
+        || (RemedyIn(refusal) is { } remedy && !MayHoldLog((refusal.Message, remedy)));
+
+    /// <summary>Whether a file is packed: unpacked it may be a log.</summary>
+    public static bool MayHoldLog((string What, string Remedy) file) => file.Remedy.StartsWith("unpack", StringComparison.Ordinal);
 
     /// <summary>What to give instead, where it tells that; null for any other fault.</summary>
     public static string? RemedyIn(InvalidDataException refusal) => refusal.Data[RemedyKey] as string;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers;
 using System.IO;
 using System.Text;
 
@@ -20,10 +21,14 @@ internal sealed class MailText : Stream
     private const int BlockLength = 32 * 1024;
     private const string EncodingField = "Content-Transfer-Encoding:";
 
+    private static readonly SearchValues<byte> s_alphabet =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="u8);
+
     private readonly Stream _source;
     private readonly byte[] _in = new byte[BlockLength];
     private readonly MemoryStream _out = new();
-    private readonly PackedPart _part = new();
+    private readonly PackedPart _part;
+    private readonly AttachmentName _name = new();
     private ReadOnlyMemory<byte> _head;
     private int _start;
     private int _end;
@@ -37,6 +42,16 @@ internal sealed class MailText : Stream
     private uint _group;
     private int _groupLength;
 
+    /// <summary>Lines taken so far, and the first of the header that was read last.</summary>
+    private int _number;
+    private int _headerNumber = 1;
+
+    /// <summary>Whether a boundary stands before the part that is read: one behind it is to be there, too.</summary>
+    private bool _isBounded;
+
+    /// <summary>Whether the base64 of the part has come to its end.</summary>
+    private bool _isPadded;
+
     private enum Coding
     {
         Identity,
@@ -46,8 +61,10 @@ internal sealed class MailText : Stream
 
     /// <param name="head">What has been read from the stream already.</param>
     /// <param name="source">The rest.</param>
-    public MailText(ReadOnlyMemory<byte> head, Stream source)
+    /// <param name="unread">Is told of attachments that cannot be read.</param>
+    public MailText(ReadOnlyMemory<byte> head, Stream source, UnreadParts unread)
     {
+        _part = new(unread);
         _source = source;
         _head = head;
         if (IsMail(head.Span))
@@ -211,6 +228,8 @@ internal sealed class MailText : Stream
 
             if (_ended)
             {
+                if (_coding == Coding.Base64 && !_inHeader && _isBounded)
+                    _part.Damage("the mail ends before it does");
                 FlushHeld();
                 return _out.Length > 0;
             }
@@ -236,6 +255,7 @@ internal sealed class MailText : Stream
 
     private void Take(ReadOnlySpan<byte> line, bool hasFeed)
     {
+        _number++;
         bool isHeaders = _inHeader || BeginsHeader(line);
         _wasBlank = line.IsEmpty;
         _wasBoundary = line.Length > 8 && line.StartsWith("--"u8) && !line.Contains((byte)' ');
@@ -245,14 +265,20 @@ internal sealed class MailText : Stream
         {
             Pass(line, hasFeed);
             if (isHeaders && !_inHeader && _coding == Coding.Base64)
-                _part.Begin();
+            {
+                _part.Begin(_name.Told(_headerNumber));
+                _isPadded = false;
+            }
         }
         else if (_coding == Coding.QuotedPrintable)
+        {
             Unquote(line, hasFeed);
-        else if (_wasBoundary)
+        }
+        else if (!TryDecode(line))
+        {
+            _coding = Coding.Identity;
             Pass(line, hasFeed);
-        else
-            Decode(line);
+        }
     }
 
     private bool BeginsHeader(ReadOnlySpan<byte> line)
@@ -261,6 +287,9 @@ internal sealed class MailText : Stream
             || (_coding == Coding.Identity && StartsWith(line, EncodingField));
         if (begins)
         {
+            _isBounded = _wasBoundary;
+            _headerNumber = _number;
+            _name.Clear();
             FlushHeld();
             _inHeader = true;
             _coding = Coding.Identity;
@@ -278,6 +307,7 @@ internal sealed class MailText : Stream
         }
 
         bool isFolded = line[0] is (byte)' ' or (byte)'\t';
+        _name.TakeField(line, isFolded);
         if (StartsWith(line, EncodingField))
             _coding = CodingOf(line[EncodingField.Length..]);
         else if (isFolded && _fieldGoesOn)
@@ -329,8 +359,20 @@ internal sealed class MailText : Stream
 
     private static int HexValue(byte digit) => digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;
 
-    private void Decode(ReadOnlySpan<byte> line)
+    /// <summary>False where the line is none of the part's: a boundary, or what a mailing list has added behind the end of the base64. A garbled line
+    /// is left out whole, since the others then keep their bytes.</summary>
+    private bool TryDecode(ReadOnlySpan<byte> line)
     {
+        if (line.StartsWith("--"u8))
+            return false;
+        if (line.Trim("> |\t\0"u8).ContainsAnyExcept(s_alphabet))
+        {
+            if (_isPadded)
+                return false;
+            _part.Damage($"line {_number} is no base64");
+            return true;
+        }
+
         foreach (byte next in line)
         {
             int value = next switch
@@ -351,7 +393,12 @@ internal sealed class MailText : Stream
 
         // A group is cut short by '=' only at the end of its part.
         if (line.EndsWith("="u8))
+        {
             FlushGroup(Math.Max(0, _groupLength - 1));
+            _isPadded = true;
+        }
+
+        return true;
     }
 
     private void FlushGroup(int bytes)
@@ -365,6 +412,9 @@ internal sealed class MailText : Stream
 
     private void FlushHeld()
     {
+        // One character alone is no byte.
+        if (_groupLength == 1)
+            _part.Damage("its base64 is cut short");
         if (_groupLength > 0)
             FlushGroup(_groupLength - 1);
         _part.End(_out);

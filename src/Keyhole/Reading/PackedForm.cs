@@ -60,21 +60,23 @@ internal sealed record PackedForm(string Name, ImmutableArray<byte> Start, Func<
 
         public override int Read(Span<byte> buffer)
         {
+            int read;
             try
             {
                 _unpacking ??= form.Open(packed);
-                int read = _unpacking.Read(buffer);
+                read = _unpacking.Read(buffer);
                 _read += read;
                 if (read == 0 && !buffer.IsEmpty && form.IsCutShort(packed.LastWord, (ulong)_read))
                     throw new EndOfStreamException();
-                return _read <= limit ? read : throw new InvalidDataException("it holds more than is ever read");
             }
             catch (Exception exception) when (exception is SharpCompressException or ZstdException or ArgumentException
                 or InvalidOperationException or IndexOutOfRangeException or OverflowException or NotSupportedException or EndOfStreamException
-                or NullReferenceException)
+                or NullReferenceException || (exception is InvalidDataException && !packed.HasFailed))
             {
                 throw new InvalidDataException($"its {form.Name} data are cut short or damaged", exception);
             }
+
+            return _read <= limit ? read : throw new InvalidDataException("it holds more than is ever read");
         }
     }
 
@@ -86,9 +88,14 @@ internal sealed record PackedForm(string Name, ImmutableArray<byte> Start, Func<
         /// <summary>The last four bytes that were read.</summary>
         public uint LastWord => BinaryPrimitives.ReadUInt32LittleEndian(_last);
 
+        /// <summary>Whether what is packed could not be read itself.</summary>
+        public bool HasFailed { get; private set; }
+
         public override int Read(Span<byte> buffer)
         {
+            HasFailed = true;
             int read = packed.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
+            HasFailed = false;
             ReadOnlySpan<byte> got = buffer[..read];
             if (read >= _last.Length)
             {

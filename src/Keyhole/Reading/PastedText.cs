@@ -18,10 +18,11 @@ internal static class PastedText
     ];
 
     /// <summary>The stream with what a mail's encoding hides decoded.</summary>
-    public static Stream Decoded(Stream stream)
+    /// <param name="unread">Is told what of it could not be read, as far as it has been read.</param>
+    public static Stream Decoded(Stream stream, UnreadParts unread)
     {
         ReadOnlyMemory<byte> head = StreamHead.Read(stream);
-        return MailText.IsNeededFor(head.Span) ? new MailText(head, stream) : new PrefixedStream(head, stream);
+        return MailText.IsNeededFor(head.Span) ? new MailText(head, stream, unread) : new PrefixedStream(head, stream);
     }
 
     /// <summary>The text without colours, with plain blanks and dashes, what a web page writes for signs as those; lines keep their numbers but where

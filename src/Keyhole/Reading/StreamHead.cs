@@ -14,14 +14,15 @@ internal static class StreamHead
     /// Reads the first bytes of a text that may be a mail's, packed, or in a support bundle. What the mail's encoding hides is decoded:
     /// <paramref name="stream"/> becomes what goes on behind the head that is returned.
     /// </summary>
+    /// <param name="unread">Is told what of it could not be read, as far as it has been read.</param>
     /// <exception cref="System.IO.InvalidDataException">What is packed is damaged, or holds no log.</exception>
-    public static ReadOnlyMemory<byte> ReadText(ref Stream stream)
+    public static ReadOnlyMemory<byte> ReadText(ref Stream stream, UnreadParts unread)
     {
         ReadOnlyMemory<byte> head = Read(stream);
-        Bundle.Unwrap(ref head, ref stream);
+        Bundle.Unwrap(ref head, ref stream, unread);
         if (!MailText.IsNeededFor(head.Span))
             return head;
-        stream = new MailText(head, stream);
+        stream = new MailText(head, stream, unread);
         return Read(stream);
     }
 

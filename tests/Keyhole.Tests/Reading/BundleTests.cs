@@ -114,6 +114,42 @@ public sealed class BundleTests
     }
 
     [TestMethod]
+    public void A_log_in_an_archive_that_cannot_be_unpacked_is_told_beside_what_is_read()
+    {
+        byte[] damaged = Gzip(Encoding.ASCII.GetBytes(Xen))[..^12];
+        (string, byte[]) kernel = ("a/dmesg", Encoding.ASCII.GetBytes(Kernel));
+
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadBytes(TarOf([("a/xl-dmesg.gz", damaged), kernel, ("a/x.gz", damaged)])));
+        InputError error = MapFixtures.ExpectError(MapFixtures.ReadBytes(TarOf([("a/xl-dmesg.gz", damaged)])));
+
+        Assert.AreEqual("a/xl-dmesg.gz was not read: its gzip data are cut short or damaged", string.Join('|', map.Unread));
+        Assert.Contains("a/xl-dmesg.gz was not read: its gzip data are cut short or damaged, and no other of its files is a log", error.ToString());
+    }
+
+    [TestMethod]
+    public void Of_an_archive_that_is_cut_short_what_is_whole_is_read_and_the_rest_told()
+    {
+        byte[] tar = TarOf(
+            [("a/dmesg", Encoding.ASCII.GetBytes(Kernel)), ("a/x", []), ("a/big.bin", new byte[5000]), ("a/xl-dmesg", Encoding.ASCII.GetBytes(Xen))]);
+        byte[] random = new byte[50_000];
+        new Random(1).NextBytes(random);
+        byte[] packed = Gzip(TarOf([("a/dmesg", Encoding.ASCII.GetBytes(Kernel)), ("a/x", []), ("a/big.bin", random)]));
+
+        int big = tar.AsSpan().LastIndexOf("a/big.bin"u8);
+
+        foreach ((byte[] cut, string why) in new[]
+        {
+            (tar[..(big + 2000)], "the archive is"), (tar[..(big + 100)], "the archive is"), (packed[..40_000], "its gzip data are"),
+        })
+        {
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadBytes(cut));
+
+            Assert.Contains("in the archive was not read: " + why + " cut short", string.Join('|', map.Unread));
+            Assert.AreEqual("0 9f000 1", MapFixtures.Show(map.Host.Entries));
+        }
+    }
+
+    [TestMethod]
     public void Bundles_are_read_in_every_form_that_their_tools_pack_them_in()
     {
         byte[] tar = Tar(s_bundles[0]);
@@ -223,13 +259,14 @@ public sealed class BundleTests
         // A file of the kernel's name that unpacks to 100 MiB of a map's words.
         byte[] bomb = Gzip(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("e820 e820 e820 e820 \n", 5_000_000))));
 
-        Assert.Contains("none of its files", MapFixtures.ExpectError(MapFixtures.ReadBytes(TarOf([("dmesg.gz", bomb)]))).What);
+        Assert.Contains("dmesg.gz was not read: it holds more than is ever read",
+            MapFixtures.ExpectError(MapFixtures.ReadBytes(TarOf([("dmesg.gz", bomb)]))).What);
     }
 
     private static byte[] Tar((string Name, string Text)[] files) =>
         TarOf([.. files.Select(static file => (file.Name, Encoding.ASCII.GetBytes(file.Text)))]);
 
-    private static byte[] TarOf((string Name, byte[] Bytes)[] files)
+    internal static byte[] TarOf((string Name, byte[] Bytes)[] files)
     {
         using var bytes = new MemoryStream();
         using (var tar = new TarWriter(bytes, TarEntryFormat.Pax, leaveOpen: true))

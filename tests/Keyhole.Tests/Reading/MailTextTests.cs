@@ -70,9 +70,74 @@ public sealed class MailTextTests
                 $"{MailWith(other)}--0123456789\nContent-Type: text/plain\n\n{Log}--0123456789--\n")));
     }
 
+    [TestMethod]
+    public void An_attachment_that_is_damaged_is_told_and_an_error_of_the_rest_names_it()
+    {
+        byte[] packed = Gzip(Encoding.ASCII.GetBytes(Log));
+        byte[] sevenZip = [(byte)'7', (byte)'z', 0xbc, 0xaf, 0x27, 0x1c, 0, 4, 1, 2, 3];
+        byte[] tar = BundleTests.TarOf([("x/xl-dmesg.gz", packed[..^12])]);
+        foreach ((byte[] attached, string what) in new[]
+        {
+            (packed[..^12], "was not read: its gzip data are cut short or damaged"),
+            ([.. packed[..20], 0xff, 0xff, 0xff, .. packed[23..]], "was not read: its gzip data are cut short or damaged"),
+            (Gzip(tar), "was not read: x/xl-dmesg.gz was not read: its gzip data are cut short or damaged, and no other of its files is a log"),
+            (sevenZip, "was not read: it is a 7z archive; unpack it (7z x) and name the log in it"),
+        })
+        {
+            string told = $"the attachment xl dmesg.gz (line 10) {what}";
+            string mail = MailWith(attached);
+
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadText($"{mail}--0123456789\nContent-Type: text/plain\n\n{Log}--0123456789--\n"));
+            InputError error = MapFixtures.ExpectError(MapFixtures.ReadText($"{mail}--0123456789--\n"));
+
+            Assert.AreEqual(told, map.Remarks[0].ToString());
+            Assert.Contains($"; {told}; give the output", error.ToString());
+        }
+    }
+
+    [TestMethod]
+    public void Base64_of_a_text_that_is_cut_or_garbled_is_told()
+    {
+        string base64 = Convert.ToBase64String(Encoding.ASCII.GetBytes(Log), Base64FormattingOptions.InsertLineBreaks);
+        string[] lines = base64.Split('\n');
+        foreach ((string text, string what) in new[]
+        {
+            (base64[..^30], "the mail ends before it does"),
+            ($"{lines[0]}\n{lines[1]}\nyou???see*\n{string.Join('\n', lines[2..])}\n--0123456789--\n", "line 17 is no base64"),
+            ($"{base64.TrimEnd('=')[..^3]}\n--0123456789--\n", "its base64 is cut short"),
+        })
+        {
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(MailWith(text)));
+
+            Assert.AreEqual($"the attachment xl dmesg.gz (line 10) is not whole: {what}", map.Remarks[0].ToString());
+        }
+    }
+
+    [TestMethod]
+    public void Attachments_that_are_whole_or_hold_no_log_and_what_a_mailing_list_adds_are_not_told()
+    {
+        string log = Convert.ToBase64String(Encoding.ASCII.GetBytes(Log + (Log.Length % 3 == 0 ? "\n" : "")), Base64FormattingOptions.InsertLineBreaks);
+        foreach (string mail in new[]
+        {
+            MailWith(Gzip(Encoding.ASCII.GetBytes(Log))) + "--0123456789--\n",
+            MailWith(log) + "\n_______________________________________________\nXen-devel mailing list\nhttps://lists.xen.org/xen-devel\n",
+            MailWith(log) + "\n--0123456789--\nXen-devel mailing list\nhttps://lists.xen.org/xen-devel\n",
+            $"{MailWith(Zip("a.bin", [0, 1, 2]))}--0123456789\nContent-Type: text/plain\n\n{Log}--0123456789--\n",
+            $"{MailWith([0x89, (byte)'P', (byte)'N', (byte)'G', 1, 2, 3, 4, 5])}--0123456789\nContent-Type: text/plain\n\n{Log}--0123456789--\n",
+        })
+        {
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(mail));
+
+            Assert.IsEmpty(map.Unread, mail);
+        }
+    }
+
+    private static string MailWith(string base64) => MailWith([])[..^1] + base64;
+
     private static string MailWith(byte[] attached) =>
         "Message-ID: <1@x>\nSubject: log\nContent-Type: multipart/mixed; boundary=\"0123456789\"\n\n--0123456789\nContent-Type: text/plain\n\n"
-            + "here it is\n--0123456789\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n"
+            + "here it is\n--0123456789\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment;\n"
+            + "\tfilename=\"xl dmesg.gz\"\n\n"
             + $"{Convert.ToBase64String(attached, Base64FormattingOptions.InsertLineBreaks)}\n";
 
     private static byte[] Gzip(byte[] bytes)
