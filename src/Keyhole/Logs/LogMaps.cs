@@ -9,7 +9,8 @@ using Keyhole.Hosts;
 
 namespace Keyhole.Logs;
 
-/// <summary>The memory maps of a log: whose each is, where it begins and ends, and which are kept. Xen's and a kernel's may come mixed.</summary>
+/// <summary>The memory maps of a log: whose each is, where it begins and ends, and which are kept. Xen's, the host's kernel's and those of guests
+/// whose consoles Xen's log shows may come mixed.</summary>
 internal sealed class LogMaps
 {
     /// <summary>Entries looked for in a line: a console that loses a line feed makes two, a web page that loses them all one line of a whole
@@ -19,10 +20,14 @@ internal sealed class LogMaps
     /// <summary>Maps kept of a kind. Xen's map is found even behind thousands of guests' maps.</summary>
     private const int MaxMapsOfAKind = 64;
 
+    /// <summary>Guests that boot side by side, with lines in between that say whose they are.</summary>
+    private const int MaxGuests = 64;
+
     private readonly string _sourceName;
     private readonly List<MapInProgress> _maps = [];
     private readonly MapSpeaker _xen = new();
     private readonly MapSpeaker _kernel = new();
+    private readonly Dictionary<int, MapSpeaker> _guests = [];
     private readonly int[] _mapsOfKind = new int[Enum.GetValues<LogMapKind>().Length];
     private MapSpeaker? _lastToSpeak;
     private MapInProgress? _spare;
@@ -33,7 +38,7 @@ internal sealed class LogMaps
     public LogMaps(string sourceName) => _sourceName = sourceName;
 
     /// <summary>Whether a map is being read: what follows may be of it.</summary>
-    public bool AreOpen => _xen.Live is not null || _kernel.Live is not null;
+    public bool AreOpen => _xen.Live is not null || _kernel.Live is not null || (_guests.Count > 0 && IsOpenAmongGuests());
 
     /// <summary>Maps that were found beyond those that are kept.</summary>
     public int Dropped { get; private set; }
@@ -47,6 +52,7 @@ internal sealed class LogMaps
     {
         CloseMap(_xen);
         CloseMap(_kernel);
+        CloseGuests();
         LogMap[] maps = [.. _maps.OrderBy(static map => map.FirstLine).Select(static map => map.ToMap())];
         return [.. maps.Where(map => !IsQuotation(map, maps))];
     }
@@ -54,7 +60,7 @@ internal sealed class LogMaps
     /// <summary>Whether a line is one whole entry.</summary>
     public bool IsEntry(ReadOnlySpan<char> line, out LogEntry entry)
     {
-        MapSpeaker speaker = LogPrefix.TryXenBody(line, out _) ? _xen : _kernel;
+        MapSpeaker speaker = SpeakerOf(line, LogPrefix.TryXenBody(line, out _));
         return ReadEntry(speaker, line, isFirst: false, out entry, out ReadOnlySpan<char> rest) == LineKind.Entry && rest.Trim().IsEmpty;
     }
 
@@ -66,7 +72,8 @@ internal sealed class LogMaps
     {
         _number = number;
         bool isXen = LogPrefix.TryXenBody(line, out ReadOnlySpan<char> body);
-        if (TryTitle(line, isXen, body))
+        MapSpeaker whose = SpeakerOf(line, isXen);
+        if (TryTitle(whose, line, isXen, body))
             return true;
         // Older kernels end it with no line feed: an entry may stand behind it.
         bool isCountedFirst = AreOpen && OmissionMarks.CountIn(line) is >= 0 and { } at && at <= LogPrefix.LengthBeforeEntry(line);
@@ -76,7 +83,7 @@ internal sealed class LogMaps
         for (int read = 0; read < MaxEntriesOfALine; read++)
         {
             // A line of Xen's that lost its line feed may go on with the kernel's.
-            MapSpeaker speaker = read == 0 ? (isXen ? _xen : _kernel) : LogPrefix.TryXenBody(rest, out _) ? _xen : _kernel;
+            MapSpeaker speaker = read == 0 || ReferenceEquals(whose, _kernel) ? whose : SpeakerOf(rest, LogPrefix.TryXenBody(rest, out _));
             LineKind found = ReadEntry(speaker, rest, isFirst: read == 0, out LogEntry entry, out ReadOnlySpan<char> next);
             if (found == LineKind.Damaged && read == 0 && entry.Kind != LogMapKind.Iomem && !isWhole)
                 return false;
@@ -115,8 +122,40 @@ internal sealed class LogMaps
             || body.Contains("Command line:", StringComparison.Ordinal));
         bool isBootMark = line.Contains("Linux version", StringComparison.Ordinal) || line.Contains("Xen version", StringComparison.Ordinal);
         Pass(_xen, line, body, isOwn: isXen, isStart: isXensStart || (isXen && isBootMark));
-        Pass(_kernel, line, body, isOwn: !isXen, isStart: isXensStart || (!isXen && isBootMark));
+        Pass(_kernel, line, body, isOwn: ReferenceEquals(whose, _kernel), isStart: isXensStart || (ReferenceEquals(whose, _kernel) && isBootMark));
+        foreach (MapSpeaker guest in _guests.Values)
+            Pass(guest, line, body, isOwn: ReferenceEquals(whose, guest), isStart: isXensStart || (ReferenceEquals(whose, guest) && isBootMark));
         return true;
+    }
+
+    /// <summary>Who says a line: a guest where the line says so, else Xen or the host's kernel.</summary>
+    private MapSpeaker SpeakerOf(ReadOnlySpan<char> line, bool isXen)
+    {
+        if (LogPrefix.DomainOf(line) is not { } domain)
+            return isXen ? _xen : _kernel;
+        if (_guests.TryGetValue(domain, out MapSpeaker? known))
+            return known;
+        if (_guests.Count == MaxGuests)
+            CloseGuests();
+        return _guests[domain] = new();
+    }
+
+    private bool IsOpenAmongGuests()
+    {
+        foreach (MapSpeaker guest in _guests.Values)
+        {
+            if (guest.Live is not null)
+                return true;
+        }
+
+        return false;
+    }
+
+    private void CloseGuests()
+    {
+        foreach (MapSpeaker guest in _guests.Values)
+            CloseMap(guest);
+        _guests.Clear();
     }
 
     /// <summary>Passes over a line that says again what the one before has said.</summary>
@@ -124,6 +163,8 @@ internal sealed class LogMaps
     {
         _xen.Live?.PassRepeat(number);
         _kernel.Live?.PassRepeat(number);
+        foreach (MapSpeaker guest in _guests.Values)
+            guest.Live?.PassRepeat(number);
     }
 
     private void NoteOmission(OmissionKind kind)
@@ -153,7 +194,7 @@ internal sealed class LogMaps
     }
 
     /// <summary>Recognises the line above a map. It ends its speaker's map before it and, from Xen, begins one.</summary>
-    private bool TryTitle(ReadOnlySpan<char> line, bool isXen, ReadOnlySpan<char> body)
+    private bool TryTitle(MapSpeaker speaker, ReadOnlySpan<char> line, bool isXen, ReadOnlySpan<char> body)
     {
         if (!isXen && TbootSyntax.TryTitle(line, out ReadOnlySpan<char> tboots))
         {
@@ -174,7 +215,6 @@ internal sealed class LogMaps
 
         if (at < 0)
             return false;
-        MapSpeaker speaker = isXen ? _xen : _kernel;
         ReadOnlySpan<char> title = (isXen ? body : LogPrefix.KernelMessage(line)).Trim().TrimEnd(':');
         bool isDom0 = isXen && isMemoryMap && title.StartsWith("Dom", StringComparison.Ordinal);
         bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
@@ -233,11 +273,8 @@ internal sealed class LogMaps
     /// <summary>Makes sure that the map in progress is one that the entry belongs to.</summary>
     private void Continue(MapSpeaker speaker, LogEntry entry, ReadOnlySpan<char> line)
     {
-        // Guests whose consoles Xen's log shows boot side by side.
-        bool isOtherGuests = speaker.Live is { Kind: LogMapKind.GuestKernel, HasEntries: true } live && entry.Kind == LogMapKind.GuestKernel
-            && live.Domain is { } domain && LogPrefix.DomainOf(line) is { } other && domain != other;
         bool isBehindProse = speaker.Live?.Kind == entry.Kind && speaker.HasProseBetween && speaker.Live.GoesBackWith(entry);
-        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isOtherGuests || isBehindProse || speaker.Live.StartsAgainWith(entry))
+        if (speaker.Live is null || speaker.Live.Kind != entry.Kind || isBehindProse || speaker.Live.StartsAgainWith(entry))
         {
             speaker.Live?.NoteFollowing(!isBehindProse);
             CloseMap(speaker);

@@ -221,11 +221,11 @@ internal sealed class MapInProgress
         OpenLine = _cutLine == 0 && _omissionLine != 0 && !_isOmissionDrawn && _omissionLine == _lastLine + 1 ? _omissionLine : null,
     };
 
-    /// <summary>Lines of two boots, mixed as by their stamps: most entries stand there twice, and some are over others. Linux puts its map in order
-    /// before it prints it.</summary>
+    /// <summary>Lines of two maps, mixed line by line or as by their stamps: some entries are over others, and they are those of maps in turns, or most
+    /// stand there twice. Xen and Linux put a map in order before they print it, but for one with an entry that wraps.</summary>
     private InputError? MixtureIn()
     {
-        if (Kind is not (LogMapKind.LinuxFirmware or LogMapKind.GuestKernel))
+        if (Kind is not (LogMapKind.LinuxFirmware or LogMapKind.GuestKernel or LogMapKind.XenFirmware))
             return null;
         int[] order = [.. Enumerable.Range(0, _entries.Count)];
         Array.Sort(order, (left, right) => (_entries[left].Address, _entries[left].End, left).CompareTo(
@@ -238,14 +238,42 @@ internal sealed class MapInProgress
             if (before.Equals(entry))
                 twice++;
             else if (!before.Wraps && !entry.Wraps && before.Range.Overlaps(entry.Range))
-                over = order[i];
+                over = over < 0 ? order[i] : Math.Min(over, order[i]);
         }
 
         // A log that says every line twice is one boot's.
         bool isDoubled = _repeats >= _entries.Count;
-        return over < 0 || isDoubled || (twice + _repeats) * 3 < _entries.Count + _repeats ? null : InputError.Malformed(_source, _entryLines[over],
-            $"the lines of two boots are mixed in this map: {_entries[over].Range} is over another of its entries",
-            "give the log of one boot, its lines in their order");
+        bool isMostlyTwice = (twice + _repeats) * 3 >= _entries.Count + _repeats && Kind != LogMapKind.XenFirmware;
+        return over < 0 || isDoubled || !(isMostlyTwice || IsOfMapsInTurns()) ? null : InputError.Malformed(_source, _entryLines[over],
+            $"the lines of two maps are mixed here, of two boots, machines or guests: {_entries[over].Range} is over another of the entries",
+            "give the log of one boot of one machine, its lines in their order: one console's file, or journalctl -b without --merge");
+    }
+
+    /// <summary>Whether the entries are those of a few maps in turns: each in order, as far as its entries go, and each beginning at the memory's
+    /// start.</summary>
+    private bool IsOfMapsInTurns()
+    {
+        const int mostMaps = 4;
+        const int fewestEntries = 3;
+        List<(ulong End, int Count)> maps = [];
+        foreach (E820Entry entry in _entries)
+        {
+            int at = -1;
+            for (int i = 0; i < maps.Count; i++)
+            {
+                if (maps[i].End <= entry.Address && (at < 0 || maps[i].End > maps[at].End))
+                    at = i;
+            }
+
+            if (entry.Wraps || (at < 0 && (maps.Count == mostMaps || entry.Address >= X86Layout.OneMiB)))
+                return false;
+            if (at < 0)
+                maps.Add((entry.End, 1));
+            else
+                maps[at] = (entry.End, maps[at].Count + 1);
+        }
+
+        return maps.Count > 1 && maps.TrueForAll(static map => map.Count >= fewestEntries);
     }
 
     private void NoteLine(int line) => FirstLine = FirstLine == 0 ? line : FirstLine;

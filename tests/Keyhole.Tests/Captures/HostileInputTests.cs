@@ -67,7 +67,7 @@ public sealed class HostileInputTests
     [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n",
         "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without -J")]
     [DataRow("\x1f\x8b\x08 gzip",
-        "test.log: the packed file cannot be read: The archive entry was compressed using an unsupported compression method; unpack it (zcat, xzcat, "
+        "test.log: the packed file cannot be read: its gzip data are cut short or damaged; unpack it (zcat, xzcat, "
             + "unzip, tar xf, cpio -i) and name the log in it")]
     public void Bad_input_is_told_in_one_line(string input, string expected) =>
         Assert.AreEqual(expected, MapFixtures.ExpectError(MapFixtures.ReadText(input)).ToString());

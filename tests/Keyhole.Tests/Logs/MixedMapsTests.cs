@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
+using Keyhole.Diagnostics;
+using Keyhole.Hosts;
+using Keyhole.Captures;
+using Keyhole.Tests.Hosts;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Logs;
+
+/// <summary>Two boots whose lines alternate in one file: two consoles on one line, journals that were merged.</summary>
+[TestClass]
+public sealed class MixedMapsTests
+{
+    private const string First = "0 9fc00 1\n9fc00 a0000 2\nf0000 100000 2\n100000 7ffe0000 1\n7ffe0000 80000000 2\n100000000 180000000 1";
+    private const string Second = "0 9e000 1\n9e000 a0000 2\ne0000 100000 2\n100000 3fe00000 1\n3fe00000 40000000 2\n100000000 1c0000000 1";
+
+    [TestMethod]
+    [DataRow("", "")]
+    [DataRow("Nov 29 10:00:00 a kernel: ", "Nov 29 10:00:00 b kernel: ")]
+    public void Two_maps_of_one_speaker_are_told_to_be_mixed(string prefix, string otherPrefix)
+    {
+        foreach (bool isXens in new[] { true, false })
+        {
+            string log = Mixed(Boot(First, prefix, isXens), Boot(Second, otherPrefix, isXens));
+
+            InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(log));
+
+            Assert.Contains("the lines of two maps are mixed here, of two boots, machines or guests: ", error.What);
+            Assert.Contains("give the log of one boot of one machine, its lines in their order", error.ToString());
+        }
+    }
+
+    [TestMethod]
+    [DataRow("(XEN) ", "(d1) ")]
+    [DataRow("(XEN) ", "[    0.000000] ")]
+    [DataRow("(d1) ", "(d2) ")]
+    [DataRow("(d1) ", "[    0.000000] ")]
+    public void Two_maps_whose_lines_say_whose_they_are_are_told_apart(string prefix, string otherPrefix)
+    {
+        string log = Mixed(Boot(First, prefix.Replace("(XEN) ", "", System.StringComparison.Ordinal), prefix == "(XEN) "),
+            Boot(Second, otherPrefix, isXens: false));
+
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
+
+        Assert.HasCount(2, map.Log!.Maps);
+        Assert.AreEqual(First, MapFixtures.Show(map.Log.Maps[0].Entries));
+        Assert.AreEqual(Second, MapFixtures.Show(map.Log.Maps[1].Entries));
+    }
+
+    [TestMethod]
+    public void One_map_on_two_consoles_is_one_map()
+    {
+        IEnumerable<string> boot = Boot(First, "", isXens: false);
+
+        MapFixtures.AreSame(First, MapFixtures.Expect(MapFixtures.ReadText(Mixed(boot, boot))));
+    }
+
+    private static string Mixed(IEnumerable<string> first, IEnumerable<string> second) =>
+        string.Concat(first.Zip(second).Select(static pair => $"{pair.First}\n{pair.Second}\n"));
+
+    private static IEnumerable<string> Boot(string map, string prefix, bool isXens)
+    {
+        string[] title = isXens ? ["(XEN) Xen version 4.17.3 (x)", "(XEN) Xen-e820 RAM map:"]
+            : ["Linux version 6.1.0", "BIOS-provided physical RAM map:"];
+        string[] end = isXens ? ["(XEN) Xen is relinquishing VGA console."] : ["NX (Execute Disable) protection: active"];
+        return title.Concat(map.Split('\n').Select(static entry => entry.Split(' ')).Select(entry => isXens
+            ? $"(XEN)  [{Address(entry[0]):x16}, {Address(entry[1]) - 1:x16}] ({Type(entry[2])})"
+            : $"BIOS-e820: [mem 0x{Address(entry[0]):x16}-0x{Address(entry[1]) - 1:x16}] {Type(entry[2])}")).Concat(end).Select(line => prefix + line);
+    }
+
+    private static ulong Address(string hex) => ulong.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    private static string Type(string number) => number == "1" ? "usable" : "reserved";
+}
