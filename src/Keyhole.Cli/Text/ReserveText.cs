@@ -52,10 +52,7 @@ internal static class ReserveText
             Heading(console, plan.HasErrors ? "Today: kernel parameters that do the same; not to be used, for the errors below"
                 : "Today: kernel parameters that do the same");
             Indented(console, [told.Parameters]);
-            console.Ansi.WriteLine("in /etc/default/grub, then update-grub (or grub2-mkconfig -o /boot/grub2/grub.cfg):");
-            Indented(console, [told.DefaultGrub]);
-            console.Ansi.WriteLine("at GRUB's prompt or in grub.cfg:");
-            Indented(console, [told.GrubCfg]);
+            WriteForGrub(console, plan, told);
             console.Ansi.WriteLine("/proc/iomem then (without devices' resources):");
             Indented(console, told.Iomem);
             WriteLost(console, plan);
@@ -68,11 +65,32 @@ internal static class ReserveText
 
             console.Ansi.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"large pages that are whole in it: {told.HugePages.Of1GiB} of 1 GiB, {told.HugePages.Of2MiB} of 2 MiB outside of those"));
-            console.Ansi.WriteLine($"as huge pages of the host instead, where there is an IOMMU: {told.HugePages.Instead}");
+            bool hasHugePages = plan.Standing is { } standing && standing.HugePageBytes >= today.Guest.MemoryBytes;
+            console.Ansi.WriteLine($"as huge pages of the host instead, where there is an IOMMU: "
+                + (hasHugePages ? "the host's command line asks for enough of them already" : told.HugePages.Instead));
             console.Ansi.WriteLine();
         }
 
         MapView.WriteProblems(console, answer.Problems);
+    }
+
+    private static void WriteForGrub(CommandConsole console, ReservePlan plan, TodaysHostAnswer told)
+    {
+        if (plan.Standing is { There.IsEmpty: false } standing)
+        {
+            console.Ansi.WriteLine($"on the host's command line (line {standing.Line}) already: {string.Join(' ', standing.There)}");
+            if (standing.Missing.Length == 0)
+            {
+                console.Ansi.WriteLine("nothing is to be added; whether it took effect --check tells");
+                return;
+            }
+        }
+
+        string add = plan.Standing is null ? "" : ", added to what stands there";
+        console.Ansi.WriteLine($"in /etc/default/grub{add}, then update-grub (or grub2-mkconfig -o /boot/grub2/grub.cfg):");
+        Indented(console, [told.DefaultGrub]);
+        console.Ansi.WriteLine("at GRUB's prompt or in grub.cfg:");
+        Indented(console, [told.GrubCfg]);
     }
 
     private static string WhatIsKept(ReserveAnswer answer) => answer.Ranges is { } ranges

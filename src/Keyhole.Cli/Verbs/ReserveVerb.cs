@@ -194,6 +194,8 @@ internal sealed class ReserveVerb
             Reserved = [.. reserved.Select(static range => new EarlyReservation(range, "as given"))],
             Kernel = kernel,
             CrashKernelBytes = crashBytes ?? 0,
+            // A check looks itself what the options have done.
+            CommandLine = parsed.GetValue(_check) ? null : host.CommandLine,
         };
         return new GivenRequest(request, host);
     }

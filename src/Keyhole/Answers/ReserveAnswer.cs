@@ -90,7 +90,7 @@ public sealed record ReserveAnswer : Answer
                 Iomem = Lines(map.ToIomem(given)),
                 Totals = ReservedTotalsAnswer.Of(map),
                 Guest = GuestRamAnswer.Of(guest),
-                Today = today.Memmaps.IsEmpty ? null : TodaysHostAnswer.Of(today),
+                Today = today.Memmaps.IsEmpty ? null : TodaysHostAnswer.Of(today, plan.Standing),
             }
             : answer;
     }
@@ -164,19 +164,31 @@ public sealed record TodaysHostAnswer(
     GuestRamAnswer Guest,
     HugePagesAnswer HugePages)
 {
-    internal static TodaysHostAnswer Of(TodaysHost today)
+    /// <summary>Words of the host's command line that do what the parameters ask for; null where its command line is not known.</summary>
+    public ImmutableArray<string>? There { get; init; }
+
+    /// <summary>The parameters that are still to be added to it, as the two lines for GRUB have them; empty where none are, and the lines for GRUB
+    /// then have all. Null where its command line is not known.</summary>
+    public string? ToAdd { get; init; }
+
+    internal static TodaysHostAnswer Of(TodaysHost today, StandingOptions? standing)
     {
         ArgumentNullException.ThrowIfNull(today);
+        string written = standing is { Missing.Length: > 0 } ? standing.Missing : today.Parameters;
         HugePages huge = ReservedRam.HugePages.In(today.Guest);
         return new(
             [.. today.Memmaps.Select(MemmapParameters.ToText)],
             today.Parameters,
-            MemmapParameters.DefaultGrubLine(today.Parameters),
-            MemmapParameters.ForGrubScript(today.Parameters),
+            MemmapParameters.DefaultGrubLine(written),
+            MemmapParameters.ForGrubScript(written),
             ReserveAnswer.Lines(LinuxIomem.ToText(today.Iomem)),
             ReservedTotalsAnswer.Of(today.Map),
             GuestRamAnswer.Of(today.Guest),
-            new(huge.Of1GiB, huge.Of2MiB, huge.Instead));
+            new(huge.Of1GiB, huge.Of2MiB, huge.Instead))
+        {
+            There = standing?.There,
+            ToAdd = standing?.Missing,
+        };
     }
 }
 

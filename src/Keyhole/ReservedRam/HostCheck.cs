@@ -206,6 +206,9 @@ public static class HostCheck
         List<Problem> problems = [];
         ImmutableArray<ByteRange> wanted = WantedBy(plan);
         AddInUse(problems, plan, today, wanted, shown);
+        ImmutableArray<ByteRange> disk = ByteRanges.Intersect(wanted, shown.PersistentMemory);
+        if (!disk.IsEmpty)
+            problems.Add(HostOptions.PersistentMemory("the host's kernel", disk));
         ImmutableArray<ByteRange> entries = ByteRanges.Union([.. shown.Ram, .. shown.NoRam]);
         ImmutableArray<ByteRange> out_ = ByteRanges.Subtract(wanted, entries);
         ImmutableArray<ByteRange> unknown = ByteRanges.Intersect(out_, shown.Lost);

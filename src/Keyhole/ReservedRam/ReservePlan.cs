@@ -5,6 +5,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
+using Keyhole.Logs;
 
 namespace Keyhole.ReservedRam;
 
@@ -41,6 +42,9 @@ public sealed record ReserveRequest
 
     /// <summary>Size of the crash kernel's memory (crashkernel=), or 0.</summary>
     public ulong CrashKernelBytes { get; init; }
+
+    /// <summary>What the host's kernel was booted with, and the line of its log that says it; null where that is not known.</summary>
+    public LogFact<string>? CommandLine { get; init; }
 }
 
 /// <summary>The answer. Data only.</summary>
@@ -78,6 +82,9 @@ public sealed record ReservePlan
 
     /// <summary>Where lost lines decide what is kept: what Linux keeps whatever they said.</summary>
     public ImmutableArray<ByteRange> SurelyKept { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>What of the parameters stands on the host's command line already; null where that is not known.</summary>
+    public StandingOptions? Standing { get; init; }
 
     /// <summary>What was asked for; a check plans it again with what the running host shows.</summary>
     internal ReserveRequest? Request { get; init; }
@@ -148,6 +155,12 @@ public static class ReserveProblemCodes
 
     /// <summary>Pages of the guest's map are not kept, or the host's kernel takes them back.</summary>
     public const string NotKept = "not-kept";
+
+    /// <summary>An option that the host is booted with is against the plan.</summary>
+    public const string CommandLineConflict = "command-line-conflict";
+
+    /// <summary>What is to be kept is persistent memory (memmap=SIZE!START): no RAM of the kernel's, but a device of the host's.</summary>
+    public const string KeptAsPersistentMemory = "kept-as-persistent-memory";
 
     /// <summary>The running host lacks RAM that the plan leaves to it.</summary>
     public const string HostRamMissing = "host-ram-missing";

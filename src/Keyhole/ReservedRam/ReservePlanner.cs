@@ -27,9 +27,10 @@ public static class ReservePlanner
     {
         ArgumentNullException.ThrowIfNull(request);
         if (request.Host.HasLostEntries)
-            return ReserveDoubts.Plan(request);
+            return HostOptions.Applied(ReserveDoubts.Plan(request), request.CommandLine);
         ReservePlan plan = Model(request);
-        return plan with { Request = request, Problems = ReserveRemedies.For(request, [request.Host], plan.Problems) };
+        return HostOptions.Applied(plan with { Request = request, Problems = ReserveRemedies.For(request, [request.Host], plan.Problems) },
+            request.CommandLine);
     }
 
     /// <summary>The same for a host of which nothing is lost; what helps is not looked for.</summary>

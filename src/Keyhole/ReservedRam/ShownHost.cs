@@ -21,6 +21,8 @@ internal sealed record ShownHost
         ImmutableArray<E820Entry> entries = [.. map.Where(static entry => !entry.Wraps && entry.Type != E820Type.None)];
         Ram = LinuxIomem.RamOf(entries);
         NoRam = [.. entries.Where(static entry => !entry.IsRam).Select(LinuxIomem.RangeOf)];
+        PersistentMemory = ByteRanges.Union([.. entries.Where(static entry => entry.Type is E820Type.Pram or E820Type.PersistentMemory)
+            .Select(LinuxIomem.RangeOf)]);
         Lost = ByteRanges.Subtract(lost, ByteRanges.Union([.. Ram, .. NoRam]));
         Source = source;
     }
@@ -30,6 +32,9 @@ internal sealed record ShownHost
 
     /// <summary>Each entry that is not RAM, in the source's order.</summary>
     public ImmutableArray<ByteRange> NoRam { get; }
+
+    /// <summary>What of them is persistent memory, from which the kernel makes devices.</summary>
+    public ImmutableArray<ByteRange> PersistentMemory { get; }
 
     /// <summary>Where lines of the source are missing.</summary>
     public ImmutableArray<ByteRange> Lost { get; }
