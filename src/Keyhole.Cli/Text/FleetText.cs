@@ -59,6 +59,8 @@ internal static class FleetText
                 console.Ansi.WriteLine(lost);
         }
 
+        MapView.WriteProblems(console, [.. answer.Guests.SelectMany(static guest => (guest.Problems ?? []).Select(
+            problem => problem with { Message = $"{guest.Name}, on every host: {problem.Message}" }))]);
         WritePlacements(console, answer);
         if (fleet.Hosts is { Length: > 1 and <= MaxMatrix } hosts)
         {

@@ -308,6 +308,9 @@ public sealed record FleetGuestAnswer
     /// BARs.</summary>
     public FleetRefusalsAnswer? Refused { get; init; }
 
+    /// <summary>What a plan warns of on every host, whatever hole the guest has; null for nothing.</summary>
+    public ImmutableArray<ProblemAnswer>? Problems { get; init; }
+
     /// <param name="words">What settings are called in remedies; null for their names in this library.</param>
     internal static FleetGuestAnswer Of(Fleet fleet, FleetGuestFit fit, Func<Setting, string>? words = null)
     {
@@ -327,6 +330,7 @@ public sealed record FleetGuestAnswer
             KnownToHaveMemory = fit.KnownToHaveMemory,
             LosesHalfOfLowMemory = fit.LosesHalfOfLowMemory,
             Offenders = HostDemandAnswer.AllOf(fit.Offenders),
+            Problems = fit.Guest.ProblemAnywhere is { } problem ? ProblemAnswer.AllOf([problem], words) : null,
             Refused = FleetRefusalsAnswer.OrNull(fit.Refused, words),
             Placement = fit.Placement is { } placement ? FleetPlacementAnswer.Of(placement, words) : null,
         };

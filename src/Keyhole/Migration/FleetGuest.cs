@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
@@ -28,6 +29,10 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// <summary>Why the toolstack refuses it on a host of which nothing is known, and so on every one.</summary>
     private Problem? RefusalAnywhere { get; init; }
 
+    /// <summary>What a plan warns of on every host, whatever hole the guest has: without the host's map, a kernel of Linux 6.6 or later does not set
+    /// up what translates its devices' DMA. Null where no plan does.</summary>
+    public Problem? ProblemAnywhere { get; init; }
+
     private static readonly GuestSpec s_any =
         new() { Type = GuestType.Pv, MemoryKiB = 0, MaxmemKiB = 0, Pci = [new PciAssignment((PciAddress?)null) { Name = "any" }] };
 
@@ -45,6 +50,8 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
         {
             Forecast = isForecast ? guest : null,
             Unforecast = isForecast ? null : guest,
+            ProblemAnywhere = isForecast || guest.UsesHostMap ? null : Planner.Plan(new() { Host = Host.Unknown, Guest = guest }).Problems
+                .FirstOrDefault(static problem => problem.Code == ProblemCodes.DmaNotTranslated),
             RefusalAnywhere = isForecast ? null : Planner.RefusalOf(new() { Host = Host.Unknown, Guest = guest }),
         };
     }

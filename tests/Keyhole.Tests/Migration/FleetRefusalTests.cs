@@ -12,6 +12,7 @@ using Keyhole.Hosts;
 using Keyhole.Migration;
 using Keyhole.Planning;
 using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -89,6 +90,46 @@ public sealed class FleetRefusalTests
         Assert.AreEqual(11 + 3 + 3 + 1 + 1 + 8 + 10 + 6, refusals);
     }
 
+    /// <summary>On each host of the fixtures alone, with the hole that the fleet finds, as with libxl's own map.</summary>
+    [TestMethod]
+    public void What_a_fleet_says_of_a_guest_on_a_host_a_plan_says_too()
+    {
+        const string xml = "<domain type='xen'><name>g</name><memory unit='MiB'>256</memory><os><type machine='xenpv'>linux</type>"
+            + "<kernel>/k</kernel><cmdline>CMD</cmdline></os><features>FEATURES</features><devices><hostdev mode='subsystem' type='pci'><source>"
+            + "<address domain='0' bus='9' slot='0' function='0'/></source></hostdev></devices></domain>";
+        string[] guests =
+        [
+            .. s_guests.Select(static guest => guest.Replace("1024", "256", System.StringComparison.Ordinal)), xml,
+            xml.Replace("CMD", "iommu=soft", System.StringComparison.Ordinal),
+            xml.Replace("FEATURES", "<xen><e820_host state='on'/></xen>", System.StringComparison.Ordinal),
+        ];
+        int untranslated = 0;
+        foreach (string file in Directory.GetDirectories(MapFixtures.Folder("hosts")).SelectMany(Directory.GetFiles)
+            .Where(static file => Path.GetFileName(file) is "boot.log" or "iomem.txt").Concat(MapFixtures.GoldenLogs()))
+        {
+            HostDocument host = MapFixtures.Expect(MapFixtures.ReadBytes(File.ReadAllBytes(file)));
+            foreach (string guest in guests)
+            {
+                GuestSpec spec = Guest(guest);
+                Fleet fleet = OfHost(host, FleetGuest.Of(spec, "g"));
+                FleetGuestFit fit = fleet.Guests.Single();
+                ulong? hole = fit.Guest.NeedsHole ? fleet.HoleStart : null;
+                IHolePolicy? policy = hole is { } start and < (1UL << 32) ? Policies.Find($"hole-at:0x{HostHoles.RecommendedStart(start):x}") : null;
+
+                Plan plan = Planner.Plan(new() { Host = host.Host, HostName = "host", Guest = spec, Policy = policy });
+
+                string[] said = [.. new[] { fit.Guest.ProblemAnywhere?.Code, fit.Refused?.Groups.Single().Verdict }.OfType<string>()];
+                string[] planned = [.. plan.Problems.Where(static problem => problem.Severity == Severity.Error
+                    || problem.Code == ProblemCodes.DmaNotTranslated).Select(static problem => problem.Code)];
+                Assert.AreEqual(fit.FitsAll, !plan.Problems.Any(static problem => problem.Severity == Severity.Error), $"{guest} on {file}");
+                CollectionAssert.AreEquivalent(planned, said, $"{guest} on {file}: {string.Join(',', planned)}");
+                untranslated += fit.Guest.ProblemAnywhere is null ? 0 : 1;
+            }
+        }
+
+        Assert.IsGreaterThan(10, untranslated);
+    }
+
     [TestMethod]
     public void Without_guests_it_is_told_where_no_guest_with_a_device_is_created()
     {
@@ -139,7 +180,7 @@ public sealed class FleetRefusalTests
 
     private static GuestSpec Guest(string text)
     {
-        using var stream = new MemoryStream(Encoding.UTF8.GetBytes($"name=\"g\"\n{text}"));
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text.StartsWith('<') ? text : $"name=\"g\"\n{text}"));
         Assert.IsTrue(GuestReader.Read(stream, "guest").TryGet(out GuestDocument? document, out InputError? error), $"{error}");
         return document.Guest;
     }
