@@ -51,6 +51,9 @@ internal sealed record CommandRun(int Status, string Output, string Errors)
     /// <summary>A run as for a terminal of 80 columns, or for a file.</summary>
     public static CommandRun In80Columns(params string[] args) => In80Columns([], args);
 
+    /// <summary>A run as for a terminal of so many columns.</summary>
+    public static CommandRun InColumns(int width, params string[] args) => On(new(), [], args, width);
+
     /// <inheritdoc cref="In80Columns(string[])"/>
     public static CommandRun In80Columns(byte[] input, string[] args) => On(new(), input, args, width: 80);
 

@@ -57,20 +57,24 @@ internal static class Examples
 
     private sealed class HelpWithExamples(HelpAction help, CommandConsole console, string text) : SynchronousCommandLineAction
     {
+        private const int NarrowestHelp = 80;
+
         public string Text => text;
 
         public override int Invoke(ParseResult parseResult)
         {
+            // Below that the library breaks words of options.
+            int width = int.Max(console.Ansi.Width, NarrowestHelp);
             // The library calls the program by its assembly; people call it by its name.
             using var written = new StringWriter();
             TextWriter output = parseResult.InvocationConfiguration.Output;
             parseResult.InvocationConfiguration.Output = written;
-            help.MaxWidth = console.Ansi.Width;
+            help.MaxWidth = width;
             int status = help.Invoke(parseResult);
             parseResult.InvocationConfiguration.Output = output;
             console.Out.WriteLine(written.ToString().Replace(RootCommand.ExecutableName, "keyhole", System.StringComparison.Ordinal).TrimEnd());
             console.Out.WriteLine();
-            console.Out.WriteLine(ExampleLayout.In(text, console.Ansi.Width));
+            console.Out.WriteLine(ExampleLayout.In(text, width));
             return status;
         }
     }

@@ -18,8 +18,11 @@ internal sealed class CommandConsole : IDisposable
     /// <summary>Wider than any answer.</summary>
     private const int UnboundedWidth = 4096;
 
-    /// <summary>What files and mails have room for; a narrower terminal breaks the lines itself.</summary>
-    private const int NarrowestWidth = 80;
+    /// <summary>What files and mails have room for.</summary>
+    private const int FileWidth = 80;
+
+    /// <summary>Tables have room in it; a narrower terminal breaks the lines itself.</summary>
+    private const int NarrowestWidth = 60;
 
     private readonly Func<Stream> _openInput;
     private readonly StreamWriter _out;
@@ -113,7 +116,7 @@ internal sealed class CommandConsole : IDisposable
         if (int.TryParse(Environment.GetEnvironmentVariable("COLUMNS"), NumberStyles.None, CultureInfo.InvariantCulture, out int columns)
             && columns > 0)
             return Math.Min(columns, UnboundedWidth);
-        return isTerminal ? Console.WindowWidth : NarrowestWidth;
+        return isTerminal ? Console.WindowWidth : FileWidth;
     }
 
     /// <summary>Standard input, which can be read once: false from the second time on.</summary>

@@ -61,7 +61,26 @@ internal static class MapView
 
     public static void WriteTable(CommandConsole console, TextTable table) => console.Ansi.Write(table);
 
+    /// <summary>Maps side by side, as many as there is room for; the others below.</summary>
     public static void Draw(CommandConsole console, ImmutableArray<DrawnMap> maps)
+    {
+        int width = console.Ansi.Width;
+        for (int first = 0, count; first < maps.Length; first += count)
+        {
+            for (count = maps.Length - first; count > 1 && !HaveRoom(maps.Slice(first, count), width); count--)
+            {
+            }
+
+            if (first > 0)
+                console.Ansi.WriteLine();
+            DrawInARow(console, maps.Slice(first, count));
+        }
+    }
+
+    private static bool HaveRoom(ImmutableArray<DrawnMap> maps, int width) => TextPainter.Paint(MapDrawing.LayOut(maps, DrawingRows), width)
+        .All(line => line.Sum(static run => run.Text.Length) <= width);
+
+    private static void DrawInARow(CommandConsole console, ImmutableArray<DrawnMap> maps)
     {
         foreach (ImmutableArray<TextRun> line in TextPainter.Paint(MapDrawing.LayOut(maps, DrawingRows), console.Ansi.Width))
         {
