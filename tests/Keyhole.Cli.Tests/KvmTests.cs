@@ -207,7 +207,8 @@ public sealed class KvmTests
             Assert.AreEqual("0x100000000", one.Single().GetProperty("size").GetString());
             foreach (string folder in new[] { devices, root.FullName })
             {
-                JsonElement[] all = [.. CommandRun.Of([.. guest, "--devices", folder]).Json().GetProperty("hostWindows").EnumerateArray()];
+                JsonElement[] all = [.. CommandRun.Of([.. guest, "--pci", "03:00.0", "--pci", "04:00.0", "--devices", folder]).Json()
+                    .GetProperty("hostWindows").EnumerateArray()];
                 CollectionAssert.AreEqual(new[] { "03:00.0", "04:00.0" }, all.Select(static window => window.GetProperty("bdf").GetString())
                     .ToArray());
             }

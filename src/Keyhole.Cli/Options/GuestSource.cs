@@ -166,13 +166,13 @@ internal sealed class GuestSource
         return document with { Guest = guest };
     }
 
-    /// <summary>The windows given by hand, and those of the listed devices that the guest gets; all listed ones when it names none.</summary>
+    /// <summary>The windows given by hand, and those of the listed devices that the guest gets (<see cref="ListedDevices"/>).</summary>
     public Parsed<BarList> ReadBars(ParseResult parsed, CommandConsole console, GuestSpec guest)
     {
         if (_bar.Read(parsed, out ImmutableArray<Bar> windows) is { } windowError)
             return windowError;
         List<Bar> bars = [.. windows];
-        List<PciDevice> devices = [];
+        List<PciDevice> listed = [];
         SortedSet<PciAddress> told = [];
         string[] paths = parsed.GetValue(_devices) ?? [];
         PciAddress? only = guest.Pci.Length == 1 ? guest.Pci[0].Address : null;
@@ -192,17 +192,19 @@ internal sealed class GuestSource
                 return error;
             foreach (string remark in listing.Remarks)
                 console.Remark(remark);
-            foreach (PciDevice device in listing.Devices)
-            {
-                if (!guest.Pci.IsEmpty && !Covers(guest.Pci, device.Address))
-                    continue;
-                bars.AddRange(device.Bars);
-                devices.Add(device);
-                if (!device.Bars.IsEmpty)
-                    told.Add(device.Address);
-                if (Planner.PlatformOf(guest).Traits.KeepsHostAddresses && MsixAdvice.For(device) is { } advice)
-                    console.Remark(advice.Message);
-            }
+            listed.AddRange(listing.Devices);
+        }
+
+        PciDevice[] devices = ListedDevices.Of(guest, listed, isConfigured: parsed.GetValue(_guest) is not null, out string? unnamed);
+        if (unnamed is not null)
+            console.Remark(unnamed);
+        foreach (PciDevice device in devices)
+        {
+            bars.AddRange(device.Bars);
+            if (!device.Bars.IsEmpty)
+                told.Add(device.Address);
+            if (Planner.PlatformOf(guest).Traits.KeepsHostAddresses && MsixAdvice.For(device) is { } advice)
+                console.Remark(advice.Message);
         }
 
         // A slip in the address, or the listing of another machine, would else pass for a device that fits.
@@ -241,17 +243,6 @@ internal sealed class GuestSource
 
         sizes = found.DrainToImmutable();
         return null;
-    }
-
-    private static bool Covers(ImmutableArray<PciAssignment> assignments, PciAddress address)
-    {
-        foreach (PciAssignment assignment in assignments)
-        {
-            if (assignment.Covers(address))
-                return true;
-        }
-
-        return false;
     }
 }
 
