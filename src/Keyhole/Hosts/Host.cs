@@ -87,6 +87,9 @@ public sealed record HostTraits
     /// i7-13700K has 46 bits on a board whose table says 39.</summary>
     public int? AcpiAddressBits { get; init; }
 
+    /// <summary>What the processor has at least, where it does not say its width itself: what ACPI's table has, or what a guest on it had.</summary>
+    internal int? LeastAddressBits => Complaints.MappedBits is { } mapped ? int.Max(mapped, AcpiAddressBits ?? 0) : AcpiAddressBits;
+
     /// <summary>Whether the host was booted by EFI firmware (true) or by a BIOS (false); null where the source does not say.</summary>
     public bool? IsEfi { get; init; }
 

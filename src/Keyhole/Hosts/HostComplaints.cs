@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
+using System.Linq;
+using System.Numerics;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Pci;
@@ -62,6 +64,19 @@ public sealed record HostComplaints
 
     /// <summary>What QEMU said of the mapping of devices; of many lines the first.</summary>
     public ImmutableArray<MapFailure> MapFailures { get; init => field = Given.Array(value); } = [];
+
+    /// <summary>Address bits that the guest had of which QEMU said so: what it maps is RAM, or has got an address by its firmware. A guest has no
+    /// more bits than the processor, save where it was told to. Null where it says nothing above 4 GiB.</summary>
+    internal int? MappedBits => MapFailures.IsEmpty ? null
+        : MapFailures.Max(static failure => BitOperations.Log2(failure.Address + ulong.Max(failure.SizeBytes, 1) - 1) + 1) is > 32 and var bits
+            ? int.Min(bits, 52) : null;
+
+    /// <summary>Whether what was mapped lies where OVMF has its 64-bit window, the last eighth of the guest's addresses: it has no more then.</summary>
+    internal bool IsMappedAtTheEnd =>
+        MappedBits is { } bits && bits >= LeastOfWindow && MapFailures.Any(failure => failure.Address >> (bits - 3) == 7);
+
+    /// <summary>Below, the last eighth is where a large guest has RAM.</summary>
+    private const int LeastOfWindow = 40;
 
     /// <summary>Whether its command line has <c>pci=realloc</c>.</summary>
     public bool Reallocates { get; init; }

@@ -11,8 +11,12 @@ namespace Keyhole.Logs;
 /// <summary>Keeps the lines of a host's log that tell of its PCI functions, for whoever wants to know what one of them asks for.</summary>
 internal sealed class DeviceLines
 {
-    /// <summary>Words of which one stands in every line that is kept: of functions, and of what tells boots and machines apart.</summary>
-    public static readonly string[] Words = ["pci 0000:", "Linux version ", "pcifront", "DMI: QEMU ", "Hypervisor detected: KVM"];
+    /// <summary>Words of which one stands in every line that is kept: of functions, of what a function's driver does with its BARs (one that makes
+    /// them larger says so under its own name), and of what tells boots and machines apart.</summary>
+    public static readonly string[] Words =
+        [
+            "pci 0000:", ": BAR ", ": VF BAR ", ": ROM [mem", "NVRM: BAR", "Linux version ", "pcifront", "DMI: QEMU ", "Hypervisor detected: KVM",
+        ];
 
     private static readonly SearchValues<string> s_words = SearchValues.Create(Words, StringComparison.Ordinal);
 

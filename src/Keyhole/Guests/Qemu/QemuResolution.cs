@@ -232,10 +232,13 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         int limit = guest.LimitOf(machineName);
         if (around.HostPhysBits is not { } host)
         {
-            host = around.HostAcpiBits ?? (limit > 0 ? limit : AssumedHostPhysBits);
+            host = LeastHostBits ?? (limit > 0 ? limit : AssumedHostPhysBits);
             // A limit that no processor with the table's width can be below settles it.
-            if (limit == 0 || limit > host || around.HostAcpiBits is null)
-                Assume(QemuUnknown.PhysBits, around.HostAcpiBits is not null
+            if (limit == 0 || limit > host || LeastHostBits is null)
+                Assume(QemuUnknown.PhysBits, host != around.HostAcpiBits && host == around.Mapped?.Bits
+                    ? $"the width of the host's physical addresses is not told: {host} bits are assumed, for QEMU said in the host's log "
+                        + "that it could not map an address which a guest with fewer does not have; the processor may have more (\"address sizes\" in /proc/cpuinfo)"
+                    : around.HostAcpiBits is not null
                     ? $"the width of the host's physical addresses is not told: {host} bits are assumed, those of DMAR's \"Host address width\"; the "
                         + "processor may have more (\"address sizes\" in /proc/cpuinfo)"
                     : limit > 0
@@ -248,9 +251,9 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
 
     private QemuMachine WithRoom(QemuMachine machine, ProxmoxRoom room)
     {
-        int bits = HostPhysBits ?? around.HostAcpiBits ?? AssumedHostPhysBits;
+        int bits = HostPhysBits ?? LeastHostBits ?? AssumedHostPhysBits;
         // The processor has at least what the table tells.
-        if (HostPhysBits is null && !room.IsSettledBy(around.HostAcpiBits ?? 0))
+        if (HostPhysBits is null && !room.IsSettledBy(LeastHostBits ?? 0))
         {
             Assume(QemuUnknown.PhysBits, "how far memory can be plugged in (maxmem) Proxmox VE reckons from the width of the host's physical "
                 + $"addresses, which is not told: it is taken for {bits} bits here, and RAM and BARs may lie elsewhere");
@@ -285,9 +288,14 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
     private int? HostPhysBits => around.HostPhysBits
         ?? (around.PhysBits is { } told && guest.TellsHostsWidth(around.MachineName ?? guest.MachineName, told) ? told : null);
 
+    /// <summary>What the host's processor has at least, by its ACPI table and by what a guest on it had; null where neither is told, or the guest's
+    /// tells too little.</summary>
+    private int? LeastHostBits => around.HostAcpiBits is { } table ? int.Max(table, around.Mapped?.Bits ?? 0)
+        : around.Mapped is { } mapped && (mapped.IsAll || mapped.Bits > AssumedHostPhysBits) ? mapped.Bits : null;
+
     /// <summary>KVM tells the width of the host's processor, or 48 where that is less (Linux, kvm/cpuid.c); QEMU lowers it to the guest's.</summary>
     private int MostMappedBits =>
-        guest.IsKvm ? Math.Min(HostPhysBits ?? around.HostAcpiBits ?? QemuCpu.PageTableBits, QemuCpu.PageTableBits)
+        guest.IsKvm ? Math.Min(HostPhysBits ?? LeastHostBits ?? QemuCpu.PageTableBits, QemuCpu.PageTableBits)
             : QemuCpu.PageTableBits;
 
     private ImmutableArray<QemuDevice> Devices()

@@ -39,6 +39,9 @@ public sealed record QemuSurroundings
     /// <summary>What the host's ACPI table tells of it (<see cref="HostTraits.AcpiAddressBits"/>): the processor may have more.</summary>
     public int? HostAcpiBits { get; init; }
 
+    /// <summary>What a guest on the host had, by what QEMU mapped for it; <c>IsAll</c>: and no more.</summary>
+    internal (int Bits, bool IsAll)? Mapped { get; init; }
+
     /// <summary>Whether the host's processor has pages of 1 GiB (pdpe1gb).</summary>
     public bool? HostHasGiBPages { get; init; }
 
@@ -72,6 +75,7 @@ public sealed record QemuSurroundings
             },
             HostPhysBits = traits.PhysicalAddressBits,
             HostAcpiBits = traits.AcpiAddressBits,
+            Mapped = traits.Complaints.MappedBits is { } mapped ? (mapped, traits.Complaints.IsMappedAtTheEnd) : null,
             HostHasGiBPages = traits.HasGiBPages,
             HostKernel = QemuVersion.TryParseLeading(traits.LinuxRelease, out QemuVersion kernel) ? kernel : null,
             Devices = devices,

@@ -38,7 +38,7 @@ internal readonly record struct QemuLimits
     /// <param name="kernel">The host's Linux; null where it is not told.</param>
     public static QemuLimits Of(HostTraits traits, QemuMachine machine, QemuVersion? kernel)
     {
-        int? width = machine.IsKvm ? traits.PhysicalAddressBits ?? traits.AcpiAddressBits : null;
+        int? width = machine.IsKvm ? traits.PhysicalAddressBits ?? traits.LeastAddressBits : null;
         if (!machine.Devices.Any(HostFunctions.IsOne))
             return new() { Width = width, ProcessorBits = width };
         return new()

@@ -312,6 +312,7 @@ internal sealed class QemuPlatform : IPlatform
             HostVendor = said.HostVendor ?? host.HostVendor,
             HostPhysBits = said.HostPhysBits ?? host.HostPhysBits,
             HostAcpiBits = said.HostAcpiBits ?? host.HostAcpiBits,
+            Mapped = said.Mapped ?? host.Mapped,
             HostHasGiBPages = said.HostHasGiBPages ?? host.HostHasGiBPages,
             HostKernel = said.HostKernel ?? host.HostKernel,
             Devices = host.Devices,

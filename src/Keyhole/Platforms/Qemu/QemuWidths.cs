@@ -69,7 +69,7 @@ internal static class QemuWidths
         HostTraits traits, QemuLimits limits, QemuForecast forecast, bool asksWidth, string? remedy, List<Problem> problems)
     {
         int guestBits = forecast.Machine.Cpu.PhysBits;
-        if ((traits.PhysicalAddressBits ?? traits.AcpiAddressBits) is not { } hostBits || guestBits <= hostBits)
+        if ((traits.PhysicalAddressBits ?? traits.LeastAddressBits) is not { } hostBits || guestBits <= hostBits)
             return;
         bool isTold = traits.PhysicalAddressBits is not null;
         ulong highest = QemuCures.HighestAddress(forecast);

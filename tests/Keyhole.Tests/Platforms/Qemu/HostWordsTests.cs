@@ -345,4 +345,49 @@ public sealed class HostWordsTests
         Assert.AreEqual(isUnsettled, plan.Problems.Any(static problem => problem.Code == ProblemCodes.MapNotSettled
             && problem.Message.Contains("stolen memory", StringComparison.Ordinal)));
     }
+
+    [TestMethod]
+    [DataRow("BAR 0: releasing [mem 0xc0000000-0xcfffffff 64bit pref]", "BAR 0: assigned [mem 0x382000000000-0x3821ffffffff 64bit pref]")]
+    [DataRow("BAR 0 [mem 0xc0000000-0xcfffffff 64bit pref]: releasing", "BAR 0 [mem 0x382000000000-0x3821ffffffff 64bit pref]: assigned")]
+    public void A_BAR_that_the_host_s_driver_made_larger_has_its_new_size(string before, string after)
+    {
+        Host host = MapFixtures.Expect(MapFixtures.ReadText($"""
+            Linux version 5.4.17
+            BIOS-provided physical RAM map:
+            BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable
+            BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable
+            pci 0000:07:00.0: [1002:687f] type 00 class 0x030000
+            pci 0000:07:00.0: reg 0x10: [mem 0xc0000000-0xcfffffff 64bit pref]
+            amdgpu 0000:07:00.0: {before}
+            amdgpu 0000:07:00.0: {after}
+
+            """)).Host;
+
+        Assert.AreEqual(8UL << 30, Planner.Plan(new Scenario { Host = host, Guest = Read(Guest) }).Firmware!.Placement!.Bars
+            .Single(static bar => bar.Bar.SizeBytes >= 1 << 20).Bar.SizeBytes);
+    }
+
+    [TestMethod]
+    [DataRow("0x380000000000", 46)]
+    [DataRow("0xe0e00000000", 44)]
+    [DataRow("0x7000000000", 39)]
+    [DataRow("0x100000000", 39)]
+    public void An_address_that_QEMU_could_not_map_tells_what_the_host_s_processor_has_at_least(string address, int bits)
+    {
+        string line = $"QEMU[3989]: kvm: vfio_container_dma_map(0x5e043daea2f0, {address}, 0x8000000, 0x771a38000000) = -22 (Invalid argument)";
+
+        Problem width = Problems(Guest, ProblemCodes.Assumed, $"DMAR: Host address width 39\n{line}")
+            .Single(static problem => problem.Message.Contains("the width of the host's physical addresses", StringComparison.Ordinal));
+
+        Assert.Contains($"{bits} bits are assumed, {(bits == 39 ? "those of DMAR's" : "for QEMU said")}", width.Message);
+    }
+
+    [TestMethod]
+    public void Where_no_table_tells_a_width_the_window_that_QEMU_could_not_map_does()
+    {
+        const string line = "kvm: vfio_dma_map(0x55, 0xe0e00000000, 0x8000000, 0x77) = -22 (Invalid argument)";
+
+        Assert.IsTrue(Problems(Guest, ProblemCodes.Assumed, line)
+            .Any(static problem => problem.Message.Contains("44 bits are assumed", StringComparison.Ordinal)));
+    }
 }
