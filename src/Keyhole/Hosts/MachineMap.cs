@@ -16,7 +16,8 @@ namespace Keyhole.Hosts;
 /// <remarks>
 /// Xen reports the pages that dom0's I/O memory permissions lack, whole pages, and only in gaps between the firmware's entries or before a
 /// permitted page behind the last one. Hence the AMD HyperTransport range shows only where it does not end the address space: the golden
-/// records of an AMD processor with 40 address bits have none.
+/// records of an AMD processor with 40 address bits have none. What is denied by release: xen/arch/x86/domain_build.c (dom0_build.c since 4.9) of
+/// each tag from 4.0.0 to 4.21.2.
 /// </remarks>
 public static class MachineMap
 {
@@ -85,10 +86,10 @@ public static class MachineMap
 
     private static List<PfnRange> DeniedTo(HostTraits traits)
     {
-        // Xen 4.2 to 4.19 keeps the whole window of interrupt messages, others the APIC's own page; HyperTransport's range is kept since 4.2.
-        bool isOld = traits.XenVersion is { } version && version.IsUpTo(4, 1);
-        bool isNew = traits.XenVersion is { } other && !other.IsUpTo(4, 19);
-        List<PfnRange> denied = [isOld || isNew ? Page(X86Layout.LocalApicStart) : Bytes(X86Layout.LocalApicStart, X86Layout.LocalApicEnd)];
+        List<PfnRange> denied =
+        [
+            KeepsMessageWindow(traits.XenVersion) ? Bytes(X86Layout.LocalApicStart, X86Layout.LocalApicEnd) : Page(X86Layout.LocalApicStart),
+        ];
         foreach (ulong address in traits.IoApics.IsEmpty ? [X86Layout.UsualIoApic] : traits.IoApics)
             denied.Add(Page(address));
         foreach (ulong address in traits.Iommus)
@@ -97,16 +98,45 @@ public static class MachineMap
             denied.Add(Page(hpet));
         denied.AddRange(traits.OtherDenied);
         denied.AddRange(traits.ReservedInDom0);
-        if (!isOld && ReportsHyperTransport(traits))
+        if (ReportsHyperTransport(traits))
             denied.Add(Bytes(X86Layout.HyperTransportStart, X86Layout.HyperTransportEnd));
         return denied;
     }
 
-    /// <summary>Since family 0x17 the range ends the address space, and Xen reports no denied pages that nothing permitted follows.</summary>
-    private static bool ReportsHyperTransport(HostTraits traits) =>
-        traits.CpuVendor is "AuthenticAMD" or "HygonGenuine"
-        && traits.CpuFamily is not >= FirstZenFamily
-        && (traits.PhysicalAddressBits ?? (traits.CpuFamily >= 0x10 ? 48 : HyperTransportTopBits)) > HyperTransportTopBits;
+    /// <summary>Whether dom0 may not map the whole window of interrupt messages ("MSI range"), or the APIC's own page alone. Where the stable
+    /// release is not known, what most of them do.</summary>
+    private static bool KeepsMessageWindow(XenVersion? xen) => xen is not { } version || (version.Major, version.Minor) switch
+    {
+        (4, 2) => version.Patch is null or >= 4,
+        (4, 3) => version.Patch is not 0,
+        (4, >= 4 and <= 17) => true,
+        (4, 18) => version.Patch is null or < 5,
+        (4, 19) => version.Patch is null or < 2,
+        (4, 20) => version.Patch is 0,
+        _ => false,
+    };
+
+    /// <summary>
+    /// AMD's range is denied since 4.4. Up to 4.6 dom0 is permitted what lies beyond every address, so that something follows the range; since then
+    /// nothing does where the processor's addresses end with it, and Xen reports no denied pages that nothing permitted follows.
+    /// </summary>
+    private static bool ReportsHyperTransport(HostTraits traits)
+    {
+        if (traits.CpuVendor is not ("AuthenticAMD" or "HygonGenuine") || traits.XenVersion is { } old && old.IsUpTo(4, 3))
+            return false;
+        if (traits.CpuFamily is >= FirstZenFamily && EndsWithZensAddresses(traits.XenVersion))
+            return false;
+        return traits.XenVersion is { } xen && xen.IsUpTo(4, 6)
+            || (traits.PhysicalAddressBits ?? (traits.CpuFamily >= 0x10 ? 48 : HyperTransportTopBits)) > HyperTransportTopBits;
+    }
+
+    /// <summary>Whether the range is below the end of a Zen's addresses, where it is; before it was below 1 TiB for every family.</summary>
+    private static bool EndsWithZensAddresses(XenVersion? xen) => xen is not { } version || (version.Major, version.Minor) switch
+    {
+        (4, 14) => version.Patch is null or >= 4,
+        (4, 15) => version.Patch is null or >= 2,
+        _ => !version.IsUpTo(4, 13),
+    };
 
     private static PfnRange Page(ulong address) => PfnRange.FromCount(Pfn.Containing(address), 1);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Immutable;
 using System.Linq;
 using Keyhole.E820;
@@ -26,6 +27,62 @@ public sealed class MachineMapTests
         Assert.AreEqual($"{IoApic} {LocalApic} {expected}".TrimEnd(), Added(traits, E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram)));
     }
 
+    /// <summary>By the builder of dom0 in each release's source.</summary>
+    [TestMethod]
+    [DataRow("4.1.6", false)]
+    [DataRow("4.2.3", false)]
+    [DataRow("4.2.4", true)]
+    [DataRow("4.3.0", false)]
+    [DataRow("4.3.1", true)]
+    [DataRow("4.4.0", true)]
+    [DataRow("4.17.6", true)]
+    [DataRow("4.18.4", true)]
+    [DataRow("4.18.5", false)]
+    [DataRow("4.19.1", true)]
+    [DataRow("4.19.2", false)]
+    [DataRow("4.20.0", true)]
+    [DataRow("4.20.1", false)]
+    [DataRow("4.21.0", false)]
+    [DataRow("4.18", true)]
+    [DataRow("4.19", true)]
+    [DataRow("4.20", false)]
+    public void The_whole_window_of_interrupt_messages_is_kept_by_some_releases(string release, bool isWhole)
+    {
+        HostTraits traits = new() { XenVersion = Version(release) };
+
+        Assert.AreEqual($"{IoApic} fee00000-{(isWhole ? "fef00000" : "fee01000")}", Added(traits, E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram)));
+    }
+
+    /// <summary>Below 1 TiB for every family at first, where a Zen's addresses go on; from 4.4 on at all.</summary>
+    [TestMethod]
+    [DataRow("4.3.4", 0x10, 48, false)]
+    [DataRow("4.4.0", 0x10, 48, true)]
+    [DataRow("4.6.6", 0x0f, 40, true, DisplayName = "dom0 is permitted what lies beyond every address")]
+    [DataRow("4.7.0", 0x0f, 40, false)]
+    [DataRow("4.8.5", 0x17, 48, true)]
+    [DataRow("4.13.5", 0x19, 48, true)]
+    [DataRow("4.14.3", 0x17, 43, true)]
+    [DataRow("4.14.4", 0x17, 43, false)]
+    [DataRow("4.14.4", 0x15, 48, true)]
+    [DataRow("4.15.1", 0x19, 48, true)]
+    [DataRow("4.15.2", 0x19, 48, false)]
+    [DataRow("4.16.0", 0x19, 48, false)]
+    [DataRow("4.14", 0x19, 48, false)]
+    public void The_HyperTransport_range_is_reported_by_release_and_family(string release, int family, int addressBits, bool isReported)
+    {
+        HostTraits traits = new()
+        {
+            XenVersion = Version(release),
+            CpuVendor = "AuthenticAMD",
+            CpuFamily = family,
+            PhysicalAddressBits = addressBits,
+        };
+
+        string added = Added(traits, E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram));
+
+        Assert.AreEqual(isReported, added.Contains("fd00000000-10000000000", StringComparison.Ordinal));
+    }
+
     [TestMethod]
     public void A_protected_HPET_is_a_page_of_its_own()
     {
@@ -41,6 +98,12 @@ public sealed class MachineMapTests
             E820Entry.FromBounds(0xfec0_0000, 0xfec0_0400, E820Type.Reserved)];
 
         Assert.AreEqual(LocalApic, Added(new(), firmware));
+    }
+
+    private static XenVersion Version(string release)
+    {
+        Assert.IsTrue(XenVersion.TryParse(release, out XenVersion version));
+        return version;
     }
 
     private static string Added(HostTraits traits, params E820Entry[] firmware)
