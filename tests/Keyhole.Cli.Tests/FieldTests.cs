@@ -195,6 +195,20 @@ public sealed class FieldTests
         Assert.DoesNotContain("e820_host=1", run.Output);
     }
 
+    /// <summary>RAM of the kernel's own command line was there before anything was plugged in.</summary>
+    [TestMethod]
+    public void RAM_that_the_command_line_makes_is_not_told_to_be_hot_plugged()
+    {
+        string log = TextOf("xen/bar-hotplug-dmesg.txt");
+        string[] lines = log.Split('\n');
+
+        CommandRun run = Guest($"{lines[0]}\nCommand line: root=/dev/xvda1 memmap=1G@0x80000000\n{string.Join('\n', lines[1..])}",
+            "--guest", PathOf("xen/bar-hotplug.cfg"), "--bar", "90004000-90008000");
+
+        Assert.DoesNotContain("hot-plugged later", run.Output);
+        Assert.Contains("System RAM", run.Output);
+    }
+
     [TestMethod]
     public void The_hosts_map_is_advised_where_it_is_not_on_yet()
     {
@@ -222,6 +236,8 @@ public sealed class FieldTests
     [TestMethod]
     [DataRow("mem=1024M", "mem=2G")]
     [DataRow("mem=1024M", "loglevel=8")]
+    // Its kernel got past that.
+    [DataRow("Failed to update kernel mapping", "Memory: 900000K/1048500K available\nFailed to update kernel mapping")]
     [DataRow("Failed to update kernel mapping for mfn=6930582 pfn=262144", "kernel BUG at drivers/foo.c:313!")]
     public void A_limit_that_forbids_nothing_is_not_blamed(string old, string by) =>
         Assert.DoesNotContain("forbids", Dom0(Replaced(TextOf("xen/dom0-memparam.txt"), old, by)).Output);

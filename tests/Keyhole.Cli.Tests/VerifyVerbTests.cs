@@ -164,6 +164,21 @@ public sealed class VerifyVerbTests
         Assert.Contains(expected, output);
     }
 
+    /// <summary>The lines that are left out may have had what the host's map has.</summary>
+    [TestMethod]
+    public void Of_a_map_with_lines_left_out_nobody_knows_whether_it_is_a_hosts()
+    {
+        const string kernel = "[    0.000000] Released 0 page(s)\n[    0.000000] Xen: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
+            + "[    0.000000] Xen: [mem 0x00000000000a0000-0x00000000000fffff] reserved\n[...]\n"
+            + "[    0.000000] Xen: [mem 0x0000000000100000-0x000000001fffffff] usable\n"
+            + "[    2.481133] [mem 0x20000000-0xffffffff] available for PCI devices\n";
+
+        (_, string output, _) = Run(kernel, "verify", "--host", PathOf("seed8g"), "--dmesg", "-", "--memory", "512", "--e820-host");
+
+        Assert.DoesNotContain("is not made from a host's", output);
+        Assert.DoesNotContain("a map that is not the host's", output);
+    }
+
     [TestMethod]
     public void The_halt_on_NVS_is_explained_in_full()
     {

@@ -55,7 +55,7 @@ internal static partial class Explanations
             return $"{what} Say so with {Setting.HostMap} or {Setting.Device}, or give its configuration with {Setting.Guest}.";
         }
 
-        return isForecast && !isObserved && !observed.MapMayBeginLate && !observed.MapMayEndEarly
+        return isForecast && !isObserved && !observed.MapMayBeginLate && !observed.MapMayEndEarly && map.Cuts.IsEmpty && map.Garbled.IsEmpty
             ? "The map in the log is not made from a host's, the forecast's is: the guest was started without "
                 + (request.Toolstack == Toolstack.Xl ? "e820_host=1 and without a pci= entry." : $"{OwnWords.HostMap(request.Toolstack)}.")
             : null;

@@ -156,7 +156,9 @@ internal static class FailureExplanations
     private static string ForbiddenByItsOwnLimit(BootForecast forecast, ObservedBoot observed)
     {
         // A kernel that dies of it does so where it maps the moved frames: words about anything else are not of this.
-        if (observed.Facts.CommandLine is not { } line || observed.Facts.BootFailure is { Value.IsAboutMemory: false })
+        // One that has mapped them died of something else.
+        if (observed.Facts.CommandLine is not { } line || observed.Facts.BootFailure is { Value.IsAboutMemory: false }
+            || observed.Facts is { Remapped: not null } or { Memory: not null } or { PciGap: not null } or { FirstProgramLine: not null })
             return "";
         KernelMemoryOption limit = KernelMemoryOptions.Of(line.Value)
             .Where(static option => option.Kind is KernelMemoryOptionKind.Limit or KernelMemoryOptionKind.Broken)

@@ -30,7 +30,7 @@ internal static class OtherGuest
             return null;
         if (request.IsDom0)
             return OtherLimit(request, observed, plan);
-        if (plan is null || observed.MapMayBeginLate || observed.MapMayEndEarly)
+        if (plan is null || observed.MapMayBeginLate || observed.MapMayEndEarly || !map.Cuts.IsEmpty || !map.Garbled.IsEmpty)
             return null;
         Scenario told = plan.Scenario;
         foreach (GuestSpec guest in Candidates(told, map))

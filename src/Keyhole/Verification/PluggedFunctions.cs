@@ -16,6 +16,9 @@ internal static class PluggedFunctions
     /// <summary>Seconds after which no Linux looks for its devices for the first time, unless it has hundreds.</summary>
     private const uint Late = 30;
 
+    /// <summary>Seconds after which it is a plugged one also where the log has nothing of an earlier look: no boot takes that long.</summary>
+    private const uint VeryLate = 600;
+
     /// <summary>Lines in which a function's registers follow its name.</summary>
     private const int LinesOfOne = 16;
 
@@ -24,6 +27,9 @@ internal static class PluggedFunctions
     {
         int firstProcess = log.FirstProcesses.Where(fact => IsOf(boot, fact.Line, fact.Value)).Select(static fact => fact.Line)
             .DefaultIfEmpty(int.MaxValue).Min();
+        // A slow machine, or a slow console, has all of its devices late.
+        uint first = log.Functions.Where(one => IsOf(boot, one.Line, one.Domain)).Select(static one => one.Seconds ?? 0)
+            .DefaultIfEmpty<uint>(0).Min();
         HashSet<PciAddress> before = [];
         HashSet<PciAddress> late = [];
         Dictionary<PciAddress, int> named = [];
@@ -31,7 +37,7 @@ internal static class PluggedFunctions
         {
             if (!IsOf(boot, seen.Line, seen.Domain) || seen.IsBridge || !before.Add(seen.Address))
                 continue;
-            if (seen.Seconds is { } seconds ? seconds >= Late : seen.Line > firstProcess)
+            if (seen.Seconds is { } seconds ? seconds >= Math.Min(first + (ulong)Late, VeryLate) : seen.Line > firstProcess)
             {
                 late.Add(seen.Address);
                 named[seen.Address] = seen.Line;

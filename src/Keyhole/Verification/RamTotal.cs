@@ -23,6 +23,11 @@ internal static class RamTotal
     /// <summary>How releases of kernels are called that may reach no more than 4 GiB, or less.</summary>
     private static readonly string[] s_namesOf32Bit = ["686", "586", "486", "i386"];
 
+    private static readonly string[] s_namesOf64Bit = ["amd64", "x86_64"];
+
+    /// <summary>What kernels of 32 bits reach at most: without PAE, and without high memory.</summary>
+    private static readonly ulong[] s_reachOf32Bit = [Frames.FourGiB, 0x377f_e000];
+
     private const ulong KiBOfPage = Frames.SizeBytes >> 10;
 
     /// <summary>What a kernel counts on a map.</summary>
@@ -62,7 +67,10 @@ internal static class RamTotal
             forecast = own.Entries;
         }
 
-        return Compare(forecast, observed, observed.Release is { } release && s_namesOf32Bit.Any(release.Value.Contains));
+        string release = observed.Release?.Value ?? "";
+        bool mayBe32Bit = !s_namesOf64Bit.Any(release.Contains) && s_reachOf32Bit.Any(reach =>
+            observed.Facts.Memory is { } memory && memory.Value.TotalKiB == KiBIn([.. forecast.Select(entry => Below(entry, reach))]));
+        return Compare(forecast, observed, mayBe32Bit || s_namesOf32Bit.Any(release.Contains));
     }
 
     /// <summary>The total beside the forecast's; null where the log has none, or what its kernel does to its own map decides it.</summary>
@@ -138,6 +146,9 @@ internal static class RamTotal
 
         return pages * KiBOfPage;
     }
+
+    private static E820Entry Below(E820Entry entry, ulong end) => entry.Wraps || entry.End <= end ? entry
+        : E820Entry.FromBounds(Math.Min(entry.Address, end), end, entry.Type);
 
     private static PfnRange WholePagesOf(E820Entry entry) => entry.Wraps || entry.Address >= Frames.AddressLimit ? default
         : PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(Math.Min(entry.End, Frames.AddressLimit)));

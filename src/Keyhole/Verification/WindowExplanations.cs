@@ -126,6 +126,9 @@ internal static class WindowExplanations
         ImmutableArray<E820Entry>[] given = observed.Map is { Error: null, Entries.Length: > 0 } map ? [map.Entries]
             : [.. possible.All.Select(static one => one.KernelMap)];
         ByteRange obstacle = failed.ObstacleRange;
+        // RAM that the kernel's own command line makes was there from the start.
+        if (MakesRam(observed, obstacle))
+            return "";
         if (given[0].IsEmpty || obstacle.IsEmpty || given.Any(one => one.Any(entry => entry.IsRam && entry.Range.Overlaps(obstacle))))
             return "";
         string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there"
@@ -135,4 +138,11 @@ internal static class WindowExplanations
             ? $", and it is {ByteSize.ToText(obstacle.SizeBytes)} of whole 128 MiB sections, as Linux adds memory at the lowest free address" : "";
         return $"That memory was not given but hot-plugged later: {source}{sections}.";
     }
+
+    private static bool MakesRam(ObservedBoot observed, ByteRange range) =>
+        observed.UserMap?.Entries.Any(entry => entry.IsRam && entry.Range.Overlaps(range)) == true
+            || observed.Facts.Edits.Any(edit => edit.Value is { NewType: E820Type.Ram } made && made.Range.Overlaps(range))
+            || (observed.Facts.CommandLine is { } line && KernelMemoryOptions.Of(line.Value).Any(option =>
+                option is { Type: E820Type.Ram, Kind: KernelMemoryOptionKind.Range or KernelMemoryOptionKind.Change }
+                    && option.Range.Overlaps(range)));
 }

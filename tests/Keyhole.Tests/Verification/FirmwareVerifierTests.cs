@@ -374,4 +374,19 @@ public sealed class FirmwareVerifierTests
         Assert.DoesNotContain("With none of the usual", words);
         Assert.Contains("got no address from the firmware", Words(Verify(scenario, Plugged.Replace("   67.", "    0.", System.StringComparison.Ordinal))));
     }
+
+    /// <summary>A slow machine has them all late, and of a log that has no more nobody knows.</summary>
+    [TestMethod]
+    [DataRow("0.400000", "61.400000")]
+    [DataRow("[    0.400000] pci 0000:00:00.0: [8086:1237] type 00 class 0x060000\n", "")]
+    public void A_device_that_is_named_as_late_as_the_others_is_not_told_to_be_plugged_in(string old, string by)
+    {
+        Scenario scenario = ScenarioOf("qemu-system-x86_64 -machine pc-i440fx-6.2,accel=kvm -cpu host -m 2G -nodefaults");
+
+        string words = Words(Verify(scenario, Plugged.Replace(old, by, StringComparison.Ordinal)));
+
+        Assert.DoesNotContain("was plugged in", words);
+        Assert.Contains("was plugged in", Words(Verify(scenario, Plugged.Replace(old, by, StringComparison.Ordinal)
+            .Replace("   67.", " 6700.", StringComparison.Ordinal))));
+    }
 }

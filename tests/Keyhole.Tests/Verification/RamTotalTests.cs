@@ -5,7 +5,11 @@ using System.IO;
 using System.Linq;
 using System.Text.RegularExpressions;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
+using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Planning;
+using Keyhole.Platforms;
 using Keyhole.Verification;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -84,6 +88,33 @@ public sealed partial class RamTotalTests
             .SelectMany(line => Total().IsMatch(line) && line.StartsWith('[') ? (string[])[$"[    0.000000] {edit}", line] : [line])];
 
         Assert.AreEqual(agrees, Verify(lines).Agrees);
+    }
+
+    /// <summary>A kernel of 32 bits without PAE reaches 4 GiB; one that names itself a 64-bit one reaches all.</summary>
+    [TestMethod]
+    [DataRow("6.12.117+deb12-amd64", false)]
+    [DataRow("6.12.117-lts", true)]
+    [DataRow("6.12.117-686", true)]
+    public void What_a_kernel_of_32_bits_does_not_reach_is_no_difference(string release, bool agrees)
+    {
+        string log = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "verify", "sea-ports.log"))
+            .Replace("6.12.117+deb12-amd64", release, StringComparison.Ordinal).Replace("4005048K/4193784K", "2005048K/2096632K",
+                StringComparison.Ordinal);
+        using var stream = new MemoryStream(System.Text.Encoding.UTF8.GetBytes(log));
+        LogScan scan = LogScanner.ScanWithPci(stream, "dmesg");
+        using var command = new MemoryStream(File.ReadAllBytes(
+            Path.Combine(AppContext.BaseDirectory, "fixtures", "kvm", "verify", "sea-ports.cmd")));
+        Scenario scenario = new()
+        {
+            Host = Host.Unknown,
+            Guest = GuestReader.Read(command, "guest").Value!.Guest,
+            Qemu = new() { Emulator = new QemuVersion(7, 2) },
+        };
+        ObservedBoot boot = FirmwareVerifier.BootsIn(scan)[0];
+
+        BootVerification verification = FirmwareVerifier.Compare(Planner.Plan(FirmwareVerifier.WithEvidence(scenario, boot, scan)), boot, scan);
+
+        Assert.AreEqual(agrees, verification.Findings.Single(static finding => finding.What == RamTotal.What).Agrees);
     }
 
     /// <summary>dom0's is the first in this log.</summary>
