@@ -38,6 +38,12 @@ internal sealed record GuestFeatures
     /// <summary>videoram=, which libxl takes from a PVH guest's memory, too; null where it is not set.</summary>
     public ulong? VideoKiB { get; init; }
 
+    /// <summary>pvshim=, since Xen 4.11: a PVH guest that is a Xen, in which the guest runs as a PV one.</summary>
+    public bool IsShim { get; init; }
+
+    /// <summary>pvh= of Xen 4.4 to 4.8, for PV guests.</summary>
+    public bool IsOldPvh { get; init; }
+
     public static GuestFeatures Of(XlSettings keys)
     {
         ArgumentNullException.ThrowIfNull(keys);
@@ -51,6 +57,8 @@ internal sealed record GuestFeatures
             HasVnuma = keys.HasItems("vnuma"),
             Passthrough = keys.Text("passthrough") is not { } told ? null
                 : IsOneOf(told, "disabled") ? false : IsOneOf(told, "enabled", "sync_pt", "share_pt") ? true : null,
+            IsShim = keys.Flag("pvshim", false),
+            IsOldPvh = keys.Flag("pvh", false),
             VideoKiB = keys.Number("videoram") is { } mib and >= 0 and < 1L << 40 ? (ulong)mib << 10 : null,
             AltP2mCount = keys.Number("altp2m_count"),
             SharesTables = keys.Text("passthrough") is { } shares && IsOneOf(shares, "share_pt"),

@@ -5,6 +5,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
 using Keyhole.Diagnostics;
+using Keyhole.Hosts;
 
 namespace Keyhole.Guests;
 
@@ -49,6 +50,9 @@ public sealed record HvmSettings
 
     /// <summary>xl's <c>bios</c>.</summary>
     public FirmwareName Firmware { get; init; } = FirmwareName.SeaBios;
+
+    /// <summary>What an xl takes that passes over firmware=; null where that is the same.</summary>
+    private FirmwareName? OldFirmware { get; init; }
 
     /// <summary>Whether QEMU's board has the Xen platform device (machine xenfv).</summary>
     public bool HasPlatformDevice { get; init; } = true;
@@ -107,18 +111,33 @@ public sealed record HvmSettings
             settings = settings with { HoleBytes = (ulong)hole << 20 };
         }
 
-        settings = keys.Text("bios") switch
-        {
-            null or "seabios" or "" => settings with
-            {
-                Firmware = keys.Text("firmware") is "ovmf" or "uefi" ? FirmwareName.Ovmf
-                    : FirmwareName.SeaBios
-            },
-            "ovmf" => settings with { Firmware = FirmwareName.Ovmf },
-            { } other => settings with { NotModelled = settings.NotModelled ?? $"bios={InputError.Quote(other)} is not modelled" },
-        };
+        settings = OfFirmware(settings, keys);
         settings = OfVideo(settings, keys);
         return settings.Refusal is null ? settings with { Devices = DevicesOf(keys, settings, out bool boardUsb), HasBoardUsb = boardUsb } : settings;
+    }
+
+    /// <summary>firmware= has the last word where it names one or "uefi", of which xl takes any beginning, and is else a path of a hvmloader.</summary>
+    private static HvmSettings OfFirmware(HvmSettings settings, XlSettings keys)
+    {
+        FirmwareName old = Named(keys.Text("bios") ?? "") ?? FirmwareName.SeaBios;
+        settings = settings with { Firmware = old };
+        if (keys.Text("firmware") is not { } firmware)
+            return settings;
+        if (Named(firmware) is { } named)
+            return settings with { Firmware = named, OldFirmware = old };
+        return "uefi".StartsWith(firmware, StringComparison.Ordinal) ? settings with { Firmware = FirmwareName.Ovmf, OldFirmware = old }
+            : "bios".StartsWith(firmware, StringComparison.Ordinal) || XlValues.IsOne(firmware, "unknown", "rombios") ? settings
+            : settings with { NotModelled = settings.NotModelled ?? $"what {InputError.Quote(firmware)} does in hvmloader's place is not modelled" };
+
+        static FirmwareName? Named(string name) => XlValues.IsOne(name, "seabios") ? FirmwareName.SeaBios
+            : XlValues.IsOne(name, "ovmf") ? FirmwareName.Ovmf : null;
+    }
+
+    /// <summary>What xl of that Xen makes of the same keys: firmware= came with 4.10, hdtype= with 4.6.</summary>
+    internal HvmSettings ReadBy(XenVersion xen)
+    {
+        HvmSettings read = xen.IsUpTo(4, 9) && OldFirmware is { } old && old != Firmware ? this with { Firmware = old } : this;
+        return xen.IsUpTo(4, 5) && read.Devices is [.., { Driver: "ahci" }] ? read with { Devices = read.Devices[..^1] } : read;
     }
 
     private const string VnumaWords = "vnuma= is not modelled";
@@ -134,6 +153,16 @@ public sealed record HvmSettings
             return "what QEMU does for gfx_passthru= is not modelled";
         if (keys.Has("vnuma"))
             return VnumaWords;
+        if (keys.Text("firmware_override") is { } path && path[(path.LastIndexOf('/') + 1)..] != "hvmloader")
+            return $"what {InputError.Quote(path)} does in hvmloader's place is not modelled";
+        if (keys.Text("soundhw") is { Length: > 0 } sound && !XlValues.IsOne(sound, XlValues.SoundCards))
+            return $"soundhw={InputError.Quote(sound)} is not modelled";
+        foreach (string argument in (ImmutableArray<string>)[.. keys.List("device_model_args"), .. keys.List("device_model_args_hvm")])
+        {
+            if (argument is "-M" or "-machine" or "--machine" or "-global" or "--global" or "-readconfig" or "--readconfig")
+                return $"what {argument} of device_model_args= changes is not modelled";
+        }
+
         foreach (string key in (ReadOnlySpan<string>)["usbctrl", "acpi_firmware", "bios_path_override"])
         {
             if (keys.Has(key))
@@ -200,7 +229,7 @@ public sealed record HvmSettings
         long usbVersion = keys.Number("usbversion") ?? (keys.Flag("spice", false) && keys.Number("spiceusbredirection") is > 0 ? 2 : 0);
         if (!boardUsb)
             AddUsb(devices, usbVersion);
-        switch (keys.Text("soundhw"))
+        switch (keys.Text("soundhw")?.ToLowerInvariant())
         {
             case "hda":
                 devices.Add(new("intel-hda", []));
@@ -232,7 +261,7 @@ public sealed record HvmSettings
 
         AddArguments(devices, keys.List("device_model_args"));
         AddArguments(devices, keys.List("device_model_args_hvm"));
-        if (keys.Text("hdtype") == "ahci")
+        if (XlValues.IsOne(keys.Text("hdtype") ?? "", "ahci"))
             devices.Add(new("ahci", []));
         return devices.ToImmutable();
     }
@@ -356,7 +385,8 @@ public sealed record HvmSettings
             && IsPlatformBarUncached == other.IsPlatformBarUncached && HasBoardUsb == other.HasBoardUsb &&
         HasStubDomain == other.HasStubDomain && StubDomainMiB == other.StubDomainMiB && NamesDeviceModel == other.NamesDeviceModel
         && Devices.SequenceEqual(other.Devices) && Rdm == other.Rdm && Refusal == other.Refusal
-        && NotModelled == other.NotModelled && LeavesRamToHvmloader == other.LeavesRamToHvmloader;
+        && NotModelled == other.NotModelled && OldFirmware == other.OldFirmware
+        && LeavesRamToHvmloader == other.LeavesRamToHvmloader;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(VideoKiB, HoleBytes, Firmware, Devices.Length, Rdm, Refusal, NotModelled);

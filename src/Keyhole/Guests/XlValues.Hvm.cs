@@ -17,6 +17,9 @@ internal sealed partial class XlValues
         ("crash_ctl", 9), ("synic", 13), ("stimer", 13), ("hcall_ipi", 13), ("ex_processor_masks", 15), ("no_vp_limit", 15), ("cpu_hotplug", 15),
     ];
 
+    /// <summary>What libxl knows by name.</summary>
+    public static readonly string[] SoundCards = ["ac97", "adlib", "cs4231a", "es1370", "gus", "hda", "sb16"];
+
     private static readonly string[] s_smbios =
     [
         "bios_vendor", "bios_version", "system_manufacturer", "system_product_name", "system_version", "system_serial_number",
@@ -105,24 +108,30 @@ internal sealed partial class XlValues
     private void OfBios()
     {
         string model = _keys.Text(Model) ?? "";
+        if (IsOne(_keys.Text("firmware") ?? "", "rombios") && (model == "qemu-xen" || !_keys.Flag("device_model_stubdomain_override", false))
+            && model != "qemu-xen-traditional")
+            Defaults("firmware", "qemu-xen does not support bios=rombios.", Hvm, 10);
         string bios = _keys.Text("bios") is { } told && !IsOne(told, "unknown") ? told : "";
         if (bios.Length == 0)
             return;
         bool isRom = IsOne(bios, "rombios");
+        // Since 4.10 firmware= has the last word.
+        int last = _keys.Text("firmware") is { } other && (IsOne(other, "seabios", "ovmf") || "uefi".StartsWith(other, StringComparison.Ordinal))
+            ? 9 : int.MaxValue;
         if (model == "qemu-xen-traditional" && !isRom)
         {
-            Silent($"bios|{Model}", "qemu-xen-traditional requires bios=rombios.", 20);
+            Silent($"bios|{Model}", "qemu-xen-traditional requires bios=rombios.", Math.Min(last, 20));
         }
         else if (isRom && model == "qemu-xen")
         {
-            Silent("bios", "qemu-xen does not support bios=rombios.", int.MaxValue);
+            Silent("bios", "qemu-xen does not support bios=rombios.", last);
         }
         else if (isRom && model.Length == 0)
         {
             bool isStub = _keys.Flag("device_model_stubdomain_override", false);
             if (!isStub)
-                Silent("bios", "qemu-xen does not support bios=rombios.", int.MaxValue);
-            else
+                Silent("bios", "qemu-xen does not support bios=rombios.", last);
+            else if (last == int.MaxValue)
                 Defaults("bios", "qemu-xen does not support bios=rombios.", Hvm, 21);
         }
 
@@ -185,7 +194,7 @@ internal sealed partial class XlValues
         bool hasOldUsb = _keys.Flag("usb", false) || _keys.Has("usbdevice");
         if (!hasOldUsb && _keys.Number("usbversion") is not (null or 0 or 1 or 2 or 3))
             Refuse("usbversion", "usbversion parameter is invalid, must be between 1 and 3", Hvm, stage: XlStage.DeviceModel);
-        if (_keys.Text("soundhw") is { } card && !IsOne(card, "ac97", "adlib", "cs4231a", "es1370", "gus", "hda", "sb16"))
+        if (_keys.Text("soundhw") is { } card && !IsOne(card, SoundCards))
             Refuse("soundhw", $"Unknown soundhw option '{Bare(card)}'", Hvm, 17, stage: XlStage.DeviceModel);
         if (_keys.Flag("spice", false) && _keys.Number("spiceusbredirection") is > 4)
             Refuse("spiceusbredirection", "usbredirection parameter is invalid, it must be between 1 and 4", Hvm, stage: XlStage.DeviceModel);

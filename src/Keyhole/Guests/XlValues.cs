@@ -194,7 +194,8 @@ internal sealed partial class XlValues
         return true;
     }
 
-    private static bool IsOne(string value, params ReadOnlySpan<string> names)
+    /// <summary>Whether it is one of libxl's names, in any case.</summary>
+    public static bool IsOne(string value, params ReadOnlySpan<string> names)
     {
         foreach (string name in names)
         {

@@ -92,6 +92,8 @@ public sealed class RefusedValueTests
     [DataRow("4.17.0", "hvm", "extra=\"quiet\"\nroot=\"/dev/xvda1\"", "direct boot parameters specified but kernel missing", "root=, extra=")]
     [DataRow("4.17.0", "hvm", "ramdisk=\"/i\"\nkernel=\"/usr/lib/xen/boot/hvmloader\"", "direct boot parameters specified but kernel missing",
         "ramdisk=")]
+    [DataRow("4.10.0", "hvm", "firmware=\"ROMBIOS\"", "qemu-xen does not support bios=rombios.", "firmware=")]
+    [DataRow("4.9.0", "hvm", "bios=\"rombios\"\nfirmware=\"ovmf\"", "qemu-xen does not support bios=rombios.", "bios=")]
     [DataRow("4.13.0", "hvm", "device_model_version=\"qemu-xen\"\ndevice_model_stubdomain_override=1",
         "device model stubdomains require \"qemu-xen-traditional\"", "device_model_stubdomain_override=")]
     public void A_guest_with_a_value_that_is_not_taken_is_refused_and_the_remedy_was_tried(
@@ -137,6 +139,8 @@ public sealed class RefusedValueTests
     [DataRow("4.17.0", "hvm", "viridian=1\nsmbios=[\"nonsense\"]\ngfx_passthru=0\nvnclisten=\"::1\"\nvncdisplay=0")]
     [DataRow("4.16.0", "hvm", "soundhw=\"all\"\nspiceusbredirection=2\nusbdevice=\"tablet\"")]
     [DataRow("4.5.0", "hvm", "extra=\"quiet\"")]
+    [DataRow("4.9.0", "hvm", "firmware=\"rombios\"")]
+    [DataRow("4.10.0", "hvm", "bios=\"rombios\"\nfirmware=\"ovmf\"")]
     [DataRow("4.17.0", "hvm", "extra=\"quiet\"\nkernel=\"/boot/vmlinuz\"")]
     [DataRow("4.14.0", "hvm", "device_model_version=\"qemu-xen\"\ndevice_model_stubdomain_override=1")]
     public void A_guest_with_one_that_is_taken_or_passed_over_is_created(string xen, string types, string config, string? refused = null)

@@ -77,7 +77,7 @@ internal sealed record HvmGuest
     public static HvmGuest Of(Scenario scenario)
     {
         XenVersion xen = scenario.Host.Traits.XenVersion ?? UsualXen;
-        return Of(scenario, scenario.Guest.Hvm, xen);
+        return Of(scenario, scenario.Guest.Hvm.ReadBy(xen), xen);
     }
 
     /// <summary>The same guest with another hole, in bytes; 0 leaves it to hvmloader.</summary>

@@ -58,6 +58,13 @@ internal sealed class XenPvPlatform : IPlatform
         }
 
         (string Words, Problem Problem)? refusal = Refusal(scenario);
+        if (refusal is null && guest.Features.IsOldPvh && scenario.Host.Traits.XenVersion is { Major: 4, Minor: >= 4 and <= 8 } old)
+        {
+            const string why = "pvh=1 makes it one of the first kind of PVH guests, which is not modelled";
+            return Platforms.Plan.NotKnown(this, scenario, [GuestReview.MapNotKnown($"{why} (Xen {old} has them, as those from 4.4 to 4.8)")])
+                with { Verdict = new(GuestOutcome.NotKnown, null) };
+        }
+
         if (refusal is { } refused)
             problems.Add(refused.Problem);
 

@@ -70,6 +70,12 @@ internal sealed class XenPvhPlatform : IPlatform
         var toolstack = new PvhToolstack(xen);
         if (!toolstack.HasPvh)
             return plan with { Problems = [.. problems, toolstack.None(scenario.Guest.Toolstack)], Verdict = new(GuestOutcome.NotKnown, null) };
+        if (scenario.Guest.Features.IsShim && !toolstack.IsFirst)
+        {
+            const string why = "with pvshim=1 it is Xen's shim that gets libxl's map, and what that gives to the guest in it is not modelled";
+            return plan with { Problems = [.. problems, GuestReview.MapNotKnown(why)], Verdict = new(GuestOutcome.NotKnown, null) };
+        }
+
         GuestReview.ReportOnDemand(scenario.Guest, problems);
         ulong? videoKiB = scenario.Guest.Features.VideoKiB;
         if (videoKiB >= scenario.Guest.MaxmemKiB)
