@@ -28,6 +28,19 @@ public sealed class QemuOptionsTests
     }
 
     [TestMethod]
+    [DataRow("ovmf", "pc-q35-7.2", "2022.02", "edk2-stable202202 is assumed, which comes with QEMU 7.2")]
+    [DataRow("seabios", "pc-q35-7.2", "1.16.1", "seabios-1.16.1 is assumed, which comes with QEMU 7.2")]
+    [DataRow("ovmf-2022.11", "pc-q35-7.2", "2022.11", null)]
+    public void Where_no_release_of_the_firmware_is_named_the_one_that_is_assumed_is_said(string name, string machine, string version, string? said)
+    {
+        JsonElement plan = Plan("--firmware", name, "--machine", machine).Json();
+        Assert.AreEqual(version, plan.GetProperty("firmware").GetProperty("version").GetString());
+        string[] told = [.. plan.GetProperty("problems").EnumerateArray().Select(static problem => problem.GetProperty("message").GetString()!)
+            .Where(static message => message.StartsWith("the firmware's release is not told", System.StringComparison.Ordinal))];
+        Assert.AreEqual(said is null ? "" : $"the firmware's release is not told: {said}", string.Join('\n', told));
+    }
+
+    [TestMethod]
     public void The_machine_decides_where_RAM_is_split()
     {
         Assert.AreEqual(2UL << 20, Plan("--machine", "q35").Json().GetProperty("ramBelow4GiBKiB").GetUInt64());

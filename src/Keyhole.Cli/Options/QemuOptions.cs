@@ -62,13 +62,11 @@ internal sealed class QemuOptions
             return InputError.UnknownWord("--machine", null, $"{InputError.Quote(machine)} is not a machine type that is known",
                 "give pc, q35, or one with its version such as pc-q35-7.2");
         QemuFirmware? firmware = null;
+        FirmwareName? name = null;
         if (parsed.GetValue(_firmware) is { } text)
         {
             if (text is "seabios" or "ovmf")
-            {
-                FirmwareName name = text == "ovmf" ? FirmwareName.Ovmf : FirmwareName.SeaBios;
-                firmware = QemuFirmwareGuess.Of(name, "", emulator ?? QemuVersion.Usual, "", out _);
-            }
+                name = text == "ovmf" ? FirmwareName.Ovmf : FirmwareName.SeaBios;
             else if (QemuFirmware.TryParse(text, out QemuFirmware release))
                 firmware = release;
             else
@@ -91,6 +89,7 @@ internal sealed class QemuOptions
         {
             Emulator = emulator,
             Firmware = firmware,
+            FirmwareName = name,
             MachineName = parsed.GetValue(_machine),
             PhysBits = parsed.GetValue(_physBits),
             Vendor = vendor,

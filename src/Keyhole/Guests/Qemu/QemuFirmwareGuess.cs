@@ -17,6 +17,9 @@ public static class QemuFirmwareGuess
     private static readonly string[] s_others =
         ["coreboot", "linuxboot", "u-boot", "uboot", "slimboot", "slim-boot", "td-shim", "tdshim", "hypervisor-fw", "qboot", "cloudhv"];
 
+    /// <summary>In the names of edk2's builds for confidential guests (OvmfPkg/AmdSev, OvmfPkg/IntelTdx), which lay out memory otherwise.</summary>
+    private static readonly string[] s_confidential = ["amdsev", "inteltdx", "tdvf", "-sev", ".sev", "-tdx", ".tdx"];
+
     /// <summary>The newest QEMU of which it is known what comes with it.</summary>
     private static readonly QemuVersion s_newest = new(10, 2);
 
@@ -27,6 +30,9 @@ public static class QemuFirmwareGuess
     /// size is obeyed again.</summary>
     private static readonly QemuFirmware[] s_changing =
         [new(FirmwareName.Ovmf, 2022, 11) { IsUpstream = true }, new(FirmwareName.Ovmf, 2025, 5) { IsUpstream = true }];
+
+    /// <summary>Whether a file is a build of OVMF for confidential guests, whose map is not known.</summary>
+    internal static bool IsConfidential(string file) => s_confidential.Any(part => Has(FileName(file), part));
 
     /// <summary>The firmware that a file's name tells; null where it tells none.</summary>
     /// <param name="isFlash">Whether it is a flash image: SeaBIOS is hardly ever one.</param>
@@ -41,6 +47,8 @@ public static class QemuFirmwareGuess
                 return null;
         }
 
+        if (IsConfidential(file))
+            return null;
         if (Has(file, "ovmf") || Has(file, "edk2") || Has(file, "uefi") || FileName(file).EndsWith("-code.fd", StringComparison.OrdinalIgnoreCase)
             || (isFlash && file.EndsWith(".fd", StringComparison.OrdinalIgnoreCase)))
         {
@@ -74,8 +82,10 @@ public static class QemuFirmwareGuess
         // Others have such a folder, too: Red Hat's and Fedora's beside QEMU of their own numbers, Arch with a folder more.
         bool isRedHats = Has(emulatorText, ".el") || Has(machineName, "-rhel");
         bool isFedoras = !isRedHats && Has(emulatorText, ".fc");
-        bool isOthers = isRedHats || isFedoras || Has(file, "/x64/") || Has(file, "/usr/share/edk2/");
-        bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || (Has(file, "/usr/share/OVMF/") && !isOthers);
+        bool isInOthersFolder = isRedHats || isFedoras || Has(file, "/x64/") || Has(file, "/usr/share/edk2/");
+        bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || (Has(file, "/usr/share/OVMF/") && !isInOthersFolder);
+        // What QEMU itself brings along has names of its own; who has other names (Arch, SUSE, Nix, Gentoo) has built it.
+        bool isOthers = file.Length > 0 && !FileName(file).StartsWith("edk2-", StringComparison.Ordinal);
         bool isProxmox = Has(emulatorText, "pve") || Has(file, "pve-edk2");
         if (name == FirmwareName.SeaBios)
         {
@@ -99,7 +109,7 @@ public static class QemuFirmwareGuess
         var own = new QemuFirmware(FirmwareName.Ovmf, year, month) { IsUpstream = true };
         return new(own, isOthers ? [.. s_changing.Where(build => !own.IsSince(build.Major, build.Minor))] : [],
             (emulator < s_carriesEdk2 ? $"the oldest that a QEMU came with, from {s_carriesEdk2} on" : $"which comes with {release}")
-                + (isOthers ? "; the distribution builds its own, of another release perhaps" : ""));
+                + (isOthers ? "; the distribution has its own, of another release perhaps" : ""));
     }
 
     private static bool Has(string text, string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);

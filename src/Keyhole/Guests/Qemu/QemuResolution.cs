@@ -146,17 +146,29 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             return new(told, [], null);
         }
 
-        if (guest.Firmware is not { } name)
+        if ((around.FirmwareName ?? guest.Firmware) is not { } name)
         {
             // Another firmware lays another map: nothing is assumed, and whoever forecasts has to stop here.
-            Assume(QemuUnknown.FirmwareName, $"which firmware {Diagnostics.InputError.Quote(guest.FirmwareFile)} is cannot be told from its name");
+            string file = Diagnostics.InputError.Quote(guest.FirmwareFile);
+            Assume(QemuUnknown.FirmwareName, QemuFirmwareGuess.IsConfidential(guest.FirmwareFile)
+                ? $"{file} is OVMF as it is built for confidential guests (SEV, TDX), which lays its map by rules of its own"
+                : $"which firmware {file} is cannot be told from its name");
             return new(guest.Machine.Firmware, [], null);
         }
 
-        FirmwareChoice choice = QemuFirmwareGuess.ChoiceOf(name, guest.FirmwareFile, emulator, isAssumed, guest.EmulatorText,
-            around.MachineName ?? guest.MachineName);
+        // A file that is of another firmware than the user says tells nothing of that one.
+        FirmwareChoice choice = QemuFirmwareGuess.ChoiceOf(name, guest.Firmware is { } own && own != name ? "" : guest.FirmwareFile, emulator,
+            isAssumed, guest.EmulatorText, around.MachineName ?? guest.MachineName);
         if (choice.Why is not null)
             Assume(QemuUnknown.FirmwareRelease, $"{FirmwareNotTold}: {choice.Firmware} is assumed, {choice.Why}");
+        if (choice.Why is not null
+            && choice.Firmware is { Name: FirmwareName.Ovmf, IsUpstream: false, Maker: FirmwareMaker.Other, Major: 2024, Minor: < 8 }
+            && guest.Machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb") is not null)
+        {
+            Assume(QemuUnknown.FirmwareRelease, $"Ubuntu's later updates of {choice.Firmware} (Launchpad 2101903) let X-PciMmio64Mb take the place of a "
+                + "larger window too, as 2025.05 does: the map is that without them");
+        }
+
         AssumeNewest(choice.Firmware);
         return choice;
     }

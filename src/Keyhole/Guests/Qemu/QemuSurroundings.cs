@@ -21,6 +21,9 @@ public sealed record QemuSurroundings
     /// <summary>The firmware, as the user says.</summary>
     public QemuFirmware? Firmware { get; init; }
 
+    /// <summary>Which firmware it is, where the user says that and not which release of it; what <see cref="Firmware"/> says counts more.</summary>
+    public FirmwareName? FirmwareName { get; init; }
+
     /// <summary>The machine type in place of the configuration's, as <c>-machine</c> takes it.</summary>
     public string? MachineName { get; init; }
 

@@ -43,7 +43,9 @@ internal sealed class QemuPlatform : IPlatform
         if (FirmwareNotKnown(assumptions) is { } why)
         {
             HostSide.Report(scenario, problems);
-            problems.Add(GuestReview.MapNotKnown(why) with { Remedy = $"if it is SeaBIOS or OVMF, say so: {Setting.Firmware}" });
+            // To say so of a build for confidential guests would get it the map of another one.
+            problems.Add(QemuFirmwareGuess.IsConfidential(guest.FirmwareFile) ? GuestReview.MapNotKnown(why)
+                : GuestReview.MapNotKnown(why) with { Remedy = $"if it is SeaBIOS or OVMF, say so: {Setting.Firmware}" });
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 

@@ -57,6 +57,9 @@ public sealed class ProductFirmwareTests
     [TestMethod]
     [DataRow("/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "edk2-stable202202 edk2-stable202211 edk2-stable202505")]
     [DataRow("/usr/share/OVMF/x64/OVMF_CODE.4m.fd", "edk2-stable202202 edk2-stable202211 edk2-stable202505")]
+    [DataRow("/usr/share/qemu/ovmf-x86_64-4m-code.bin", "edk2-stable202202 edk2-stable202211 edk2-stable202505")]
+    [DataRow("/run/libvirt/nix-ovmf/OVMF_CODE.fd", "edk2-stable202202 edk2-stable202211 edk2-stable202505")]
+    [DataRow("/usr/share/qemu/edk2-x86_64-code.fd", "edk2-stable202202")]
     [DataRow("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf-2022.11")]
     public void Red_Hats_and_Archs_builds_are_not_taken_for_Debians(string file, string firmware) => Assert.AreEqual(firmware, FirmwareOf(ScenarioOf(
         "qemu-system-x86_64 -machine q35,accel=kvm -cpu host -nodefaults -m 16G -device pcie-root-port,id=p "
@@ -80,6 +83,35 @@ public sealed class ProductFirmwareTests
             46, 64, null)).Split(' ');
 
         Assert.AreEqual(expected, firmware.Length == 1 ? firmware[0] : $"from {firmware[0]} to {firmware[^1]}");
+    }
+
+    private static string CommandWith(string file, string more = "") =>
+        $"qemu-system-x86_64 -machine q35,accel=kvm -cpu host -nodefaults -m 4G -drive if=pflash,unit=0,readonly=on,file={file} {more}";
+
+    [TestMethod]
+    [DataRow("/usr/share/ovmf/OVMF.amdsev.fd")]
+    [DataRow("/usr/share/edk2/ovmf/OVMF.inteltdx.secboot.fd")]
+    [DataRow("/usr/share/qemu/ovmf-x86_64-sev.bin")]
+    [DataRow("/usr/share/qemu/OVMF.tdx.fd")]
+    public void Of_a_build_for_confidential_guests_no_map_is_known(string file)
+    {
+        Plan plan = Planner.Plan(ScenarioOf(CommandWith(file), 46, 1, "8.2"));
+        Problem problem = plan.Problems.Single(static problem => problem.Code == ProblemCodes.MapNotKnown);
+        Assert.Contains("is OVMF as it is built for confidential guests (SEV, TDX), which lays its map by rules of its own", problem.Message.ToString());
+        Assert.IsNull(problem.Remedy);
+    }
+
+    [TestMethod]
+    [DataRow("8.2", "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536", true)]
+    [DataRow("9.0", "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536", true)]
+    [DataRow("8.2", "", false)]
+    [DataRow("7.2", "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536", false)]
+    [DataRow("10.0", "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536", false)]
+    public void That_Ubuntu_s_updates_take_a_smaller_window_is_told_where_one_is_asked_for(string qemu, string option, bool isTold)
+    {
+        Plan plan = Planner.Plan(ScenarioOf(CommandWith("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", option), 46, 1, qemu));
+        Assert.AreEqual(isTold, plan.Problems.Any(static problem => problem.Message.ToString().StartsWith("Ubuntu's later updates of ovmf-2024.0",
+            System.StringComparison.Ordinal)));
     }
 
     [TestMethod]
