@@ -23,15 +23,9 @@ internal sealed class LogTraits
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
         "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
-        " endpoint: ", Dmi, Virtual, "vendor_id", "Vendor ID:",
-        .. WidthTraits.Words, .. ComplaintLines.Words,
+        " endpoint: ", "vendor_id", "Vendor ID:",
+        .. VirtualHostLines.Words, .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
-
-    /// <summary>What a Linux says of its machine.</summary>
-    private const string Dmi = "DMI: ";
-
-    /// <summary>What a Linux says that runs in a virtual machine: that has the width which it is told.</summary>
-    private const string Virtual = "Hypervisor detected: ";
 
     /// <summary>Xen's title of its map where EFI has loaded it (setup.c: EFI_LOADER).</summary>
     private const string EfiMap = "EFI RAM map:";
@@ -107,19 +101,18 @@ internal sealed class LogTraits
 
     private bool TryReadOne(ReadOnlySpan<char> line, int number)
     {
-        if (line.IndexOf(Dmi) is >= 0 and int dmi)
+        bool isVirtual = LogPrefix.DomainOf(line) is null && VirtualHostLines.IsOne(line);
+        _isVirtual |= isVirtual;
+        if (line.IndexOf(VirtualHostLines.Dmi) is >= 0 and int dmi)
         {
             // A guest's machine is none of the host's.
-            // QEMU without KVM shows no hypervisor.
-            _isVirtual |= line[(dmi + Dmi.Length)..].StartsWith("QEMU ");
             if (LogPrefix.DomainOf(line) is null)
-                _firmware ??= HostFirmware.OfLinuxLine(line[(dmi + Dmi.Length)..]);
+                _firmware ??= HostFirmware.OfLinuxLine(line[(dmi + VirtualHostLines.Dmi.Length)..]);
             return true;
         }
 
-        // Under Xen dom0 has the machine's own processor.
-        if (TextCursor.TryBehind(line, Virtual, out ReadOnlySpan<char> hypervisor) && !hypervisor.StartsWith("Xen PV", StringComparison.Ordinal))
-            return _isVirtual = true;
+        if (isVirtual)
+            return true;
         bool isOfWidths = _widths.TryRead(line, number) | _complaints.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
             return isOfWidths;

@@ -165,8 +165,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             && choice.Firmware is { Name: FirmwareName.Ovmf, IsUpstream: false, Maker: FirmwareMaker.Other, Major: 2024, Minor: < 8 }
             && guest.Machine.FwCfgValue("opt/ovmf/X-PciMmio64Mb") is not null)
         {
-            Assume(QemuUnknown.FirmwareRelease, $"Ubuntu's later updates of {choice.Firmware} (Launchpad 2101903) let X-PciMmio64Mb take the place of a "
-                + "larger window too, as 2025.05 does: the map is that without them");
+            Assume(QemuUnknown.FirmwareRelease, $"Ubuntu's later updates of {choice.Firmware} (Launchpad 2101903) let X-PciMmio64Mb take the place "
+                + "of a larger window too, as 2025.05 does: the map is that without them");
         }
 
         AssumeNewest(choice.Firmware);

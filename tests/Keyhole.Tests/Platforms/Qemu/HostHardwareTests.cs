@@ -211,8 +211,29 @@ public sealed class HostHardwareTests
     {
         Scenario scenario = ScenarioOf(Small, "6.8.12", $"smpboot: CPU0: {processor}");
         Assert.AreEqual(bits, scenario.Host.Traits.PhysicalAddressBits);
-        foreach (string line in (string[])["Hypervisor detected: KVM", "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014"])
+        foreach (string line in (string[])["Hypervisor detected: KVM", "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014",
+            "DMI: Red Hat KVM/RHEL, BIOS 1.16.1-1.el9 04/01/2014", "DMI: VMware, Inc. VMware Virtual Platform/440BX Desktop Reference Platform, BIOS 6.00",
+            "ACPI: RSDT 0x000000007FFE2412 000038 (v01 BOCHS  BXPC     00000001 BXPC 00000001)",
+            "(XEN) ACPI: RSDT 7FFE2412, 0038 (r1 BOCHS  BXPC            1 BXPC        1)"])
             Assert.IsNull(ScenarioOf(Small, "6.8.12", line, $"smpboot: CPU0: {processor}").Host.Traits.PhysicalAddressBits, line);
+    }
+
+    [TestMethod]
+    [DataRow("Hypervisor detected: Xen PV")]
+    [DataRow("DMI: Gigabyte Technology Co., Ltd. Z390 GAMING X/Z390 GAMING X-CF, BIOS F9 11/06/2019")]
+    [DataRow("ACPI: RSDP 0x00000000000F05B0 000024 (v02 ALASKA)")]
+    public void A_machine_that_is_no_virtual_one_has_the_width_of_its_processor_s_model(string line) => Assert.AreEqual(39, ScenarioOf(
+        Small, "6.8.12", line, "smpboot: CPU0: Intel(R) Core(TM) i7-6700 CPU @ 3.40GHz (family: 0x6, model: 0x5e, stepping: 0x3)")
+        .Host.Traits.PhysicalAddressBits);
+
+    [TestMethod]
+    public void A_Xen_on_OVMF_runs_in_a_virtual_machine_whatever_processor_that_shows()
+    {
+        string log = File.ReadAllText(Path.Combine(MapFixtures.Folder("hosts"), "qemu-ovmf-8g", "boot.log"));
+        Assert.IsNull(MapFixtures.Expect(MapFixtures.ReadText(log)).Host.Traits.PhysicalAddressBits);
+        // What OVMF alone keeps for a resume tells it.
+        string other = log.Replace("0000000000807fff] (ACPI NVS)", "0000000000806fff] (ACPI NVS)", System.StringComparison.Ordinal);
+        Assert.AreEqual(46, MapFixtures.Expect(MapFixtures.ReadText(other)).Host.Traits.PhysicalAddressBits);
     }
 
     [TestMethod]
