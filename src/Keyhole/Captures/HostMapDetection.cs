@@ -53,12 +53,4 @@ internal static class HostMapDetection
 
         return hasKnownType;
     }
-
-    /// <summary>Which program wrote a log in JSON, and how to have it in text.</summary>
-    public static (string Program, string Remedy)? LogInJson(ReadOnlySpan<byte> head)
-    {
-        if (head.IndexOf("\"MESSAGE\""u8) >= 0)
-            return ("journalctl", "journalctl without -o json");
-        return head.IndexOf("\"dmesg\""u8) >= 0 ? ("dmesg", "dmesg without -J") : null;
-    }
 }

@@ -62,9 +62,6 @@ public static class HostMapReader
             return HostMapErrors.Empty(sourceName);
 
         HostMapDialect dialect = options.From ?? HostMapDetection.Detect(head.Span);
-        if (dialect == HostMapDialect.Json && HostMapDetection.LogInJson(head.Span) is { } log)
-            return InputError.NotSupported(sourceName, null, $"this is the JSON of {log.Program}, not of Keyhole",
-                $"give the log as text: {log.Remedy}");
         bool holdsOneMap = dialect is HostMapDialect.Packed or HostMapDialect.Lines or HostMapDialect.Json;
         if (holdsOneMap && options.MapNumber is { } number and not 1)
             return InputError.NoSuchItem(sourceName, null, $"there is no map {number}: {HostMapDialects.NameOf(dialect)} holds one map",

@@ -73,8 +73,8 @@ internal sealed class LogMaps
         _number = number;
         bool isXen = LogPrefix.TryXenBody(line, out ReadOnlySpan<char> body);
         MapSpeaker whose = SpeakerOf(line, isXen);
-        if (TryTitle(whose, line, isXen, body))
-            return true;
+        if (TryTitle(whose, line, isXen, body, out ReadOnlySpan<char> behindTitle))
+            return behindTitle.Trim().IsEmpty || TryRead(behindTitle, number, isWhole: true);
         // Older kernels end it with no line feed: an entry may stand behind it.
         bool isCountedFirst = AreOpen && OmissionMarks.CountIn(line) is >= 0 and { } at && at <= LogPrefix.LengthBeforeEntry(line);
         if (isCountedFirst)
@@ -194,8 +194,10 @@ internal sealed class LogMaps
     }
 
     /// <summary>Recognises the line above a map. It ends its speaker's map before it and, from Xen, begins one.</summary>
-    private bool TryTitle(MapSpeaker speaker, ReadOnlySpan<char> line, bool isXen, ReadOnlySpan<char> body)
+    /// <param name="behind">What follows the title, where a web page has lost the line feeds.</param>
+    private bool TryTitle(MapSpeaker speaker, ReadOnlySpan<char> line, bool isXen, ReadOnlySpan<char> body, out ReadOnlySpan<char> behind)
     {
+        behind = default;
         if (!isXen && TbootSyntax.TryTitle(line, out ReadOnlySpan<char> tboots))
         {
             _kernel.Live?.NoteFollowing(isLog: true);
@@ -215,7 +217,9 @@ internal sealed class LogMaps
 
         if (at < 0)
             return false;
-        ReadOnlySpan<char> title = (isXen ? body : LogPrefix.KernelMessage(line)).Trim().TrimEnd(':');
+        behind = line[(line[at..].IndexOf(':') + at + 1)..];
+        ReadOnlySpan<char> said = isXen ? body : LogPrefix.KernelMessage(line);
+        ReadOnlySpan<char> title = (behind.Trim().IsEmpty || behind.Length >= said.Length ? said : said[..^behind.Length]).Trim().TrimEnd(':');
         bool isDom0 = isXen && isMemoryMap && title.StartsWith("Dom", StringComparison.Ordinal);
         bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
         bool isXenRam = !isMemoryMap && !title.Contains("physical RAM map", StringComparison.Ordinal);

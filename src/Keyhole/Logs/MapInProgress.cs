@@ -206,7 +206,7 @@ internal sealed class MapInProgress
     }
 
     public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries],
-        [.. _entryLines], _error ?? MixtureIn())
+        [.. _entryLines], _error ?? ReversalIn() ?? MixtureIn())
     {
         Domain = Domain,
         IsBehindProse = IsBehindProse,
@@ -220,6 +220,18 @@ internal sealed class MapInProgress
         CutLine = _cutLine == 0 ? null : _cutLine,
         OpenLine = _cutLine == 0 && _omissionLine != 0 && !_isOmissionDrawn && _omissionLine == _lastLine + 1 ? _omissionLine : null,
     };
+
+    /// <summary>Lines from the last to the first, as journalctl -r prints them: all that is told by their order would be wrong.</summary>
+    private InputError? ReversalIn()
+    {
+        const int fewest = 4;
+        bool isReversed = Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel or LogMapKind.XenFirmware && _entries.Count >= fewest
+            && _entries[^1].Address == 0;
+        for (int i = 1; isReversed && i < _entries.Count; i++)
+            isReversed = !_entries[i].Wraps && _entries[i].End <= _entries[i - 1].Address;
+        return !isReversed ? null : InputError.Malformed(_source, _entryLines[0], "the map stands there from its end to its start: the log is in reverse order",
+            "give it from its first line on: journalctl without -r, or through tac");
+    }
 
     /// <summary>Lines of two maps, mixed line by line or as by their stamps: some entries are over others, and they are those of maps in turns, or most
     /// stand there twice. Xen and Linux put a map in order before they print it, but for one with an entry that wraps.</summary>

@@ -168,10 +168,10 @@ internal static class Bundle
                 throw new InvalidDataException($"it is longer than {MaxMemberBytes >> 20} MiB");
             byte[] bytes = member.Read();
             if (PackedForm.Of(bytes) is not { } form)
-                return bytes;
+                return InEightBits(bytes);
             using var text = new MemoryStream();
             form.Unpack(new MemoryStream(bytes), MaxMemberBytes).CopyTo(text);
-            return text.ToArray();
+            return InEightBits(text.ToArray());
         }
         catch (InvalidDataException damaged)
         {
@@ -179,6 +179,14 @@ internal static class Bundle
             return null;
         }
     }
+
+    /// <summary>Text as programs on Windows write it, made one that others can follow.</summary>
+    private static byte[] InEightBits(byte[] text) => TextLines.FormOf(text.AsSpan(0, Math.Min(text.Length, StreamHead.MaxLength)), out int mark) switch
+    {
+        TextForm.Utf16LittleEndian => Encoding.Convert(Encoding.Unicode, Encoding.UTF8, text, mark, text.Length - mark),
+        TextForm.Utf16BigEndian => Encoding.Convert(Encoding.BigEndianUnicode, Encoding.UTF8, text, mark, text.Length - mark),
+        TextForm.EightBit => text,
+    };
 
     private static bool IsOfUse(byte[] text)
     {

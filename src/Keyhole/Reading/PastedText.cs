@@ -9,13 +9,7 @@ namespace Keyhole.Reading;
 /// <summary>A small text as people paste it, out of a mail, a web page or a terminal, made the text that a program printed.</summary>
 internal static class PastedText
 {
-    private static readonly (string Written, string Meant)[] s_writings =
-    [
-        ("<br />", "\n"), ("<br/>", "\n"), ("<br>", "\n"), ("&nbsp;", " "), ("&#160;", " "), ("\u00a0", " "), ("&lt;", "<"), ("&#60;", "<"),
-        ("&gt;", ">"), ("&#62;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&apos;", "'"), ("&ndash;", "-"), ("&#8211;", "-"),
-        ("\u2013", "-"), ("\u2019", "'"), ("&rsquo;", "'"), ("&#8217;", "'"), ("\u200b", ""),
-        ("\ufeff", ""), ("&amp;", "&"),
-    ];
+    private static readonly string[] s_lineBreaks = ["<br />\n", "<br>\n", "<br />", "<br/>", "<br>"];
 
     /// <summary>The stream with what a mail's encoding hides decoded.</summary>
     /// <param name="unread">Is told what of it could not be read, as far as it has been read.</param>
@@ -29,10 +23,31 @@ internal static class PastedText
     /// a page's line breaks make them.</summary>
     public static string Plain(string text)
     {
-        text = WithoutColours(text).Replace("<br>\n", "\n", StringComparison.Ordinal).Replace("<br />\n", "\n", StringComparison.Ordinal);
-        foreach ((string written, string meant) in s_writings)
-            text = text.Replace(written, meant, StringComparison.Ordinal);
-        return text;
+        if (TerminalText.IsIn(text))
+        {
+            char[] shown = new char[text.Length];
+            text = new(shown, 0, TerminalText.Write(text, shown));
+        }
+
+        foreach (string lineBreak in s_lineBreaks)
+            text = text.Replace(lineBreak, "\n", StringComparison.OrdinalIgnoreCase);
+        var plain = new StringBuilder(text.Length);
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (PlainSigns.IsMarkdownsEscape(text.AsSpan(i)))
+                continue;
+            char meant = PlainSigns.Of(text[i]);
+            if (text[i] == '&' && PlainSigns.TryEntity(text.AsSpan(i), out char named, out int length))
+            {
+                meant = named;
+                i += length - 1;
+            }
+
+            if (meant != PlainSigns.Nothing)
+                plain.Append(meant);
+        }
+
+        return plain.ToString();
     }
 
     /// <summary>
@@ -50,32 +65,5 @@ internal static class PastedText
                 return line;
             line = line[(close + 1)..];
         }
-    }
-
-    private static string WithoutColours(string text)
-    {
-        const char escape = '\x1b';
-        if (!text.Contains(escape, StringComparison.Ordinal))
-            return text;
-        var plain = new StringBuilder(text.Length);
-        for (int i = 0; i < text.Length; i++)
-        {
-            if (text[i] != escape)
-            {
-                plain.Append(text[i]);
-                continue;
-            }
-
-            // ESC [ parameters final, or ESC and one character.
-            i++;
-            if (i < text.Length && text[i] == '[')
-            {
-                i++;
-                while (i < text.Length && text[i] is < '@' or > '~')
-                    i++;
-            }
-        }
-
-        return plain.ToString();
     }
 }

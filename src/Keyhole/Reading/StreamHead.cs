@@ -11,7 +11,7 @@ internal static class StreamHead
     public const int MaxLength = 16 * 1024;
 
     /// <summary>
-    /// Reads the first bytes of a text that may be a mail's, packed, or in a support bundle. What the mail's encoding hides is decoded:
+    /// Reads the first bytes of a text that may be a mail's, packed, or in a support bundle. What the mail's encoding or JSON hides is decoded:
     /// <paramref name="stream"/> becomes what goes on behind the head that is returned.
     /// </summary>
     /// <param name="unread">Is told what of it could not be read, as far as it has been read.</param>
@@ -20,6 +20,12 @@ internal static class StreamHead
     {
         ReadOnlyMemory<byte> head = Read(stream);
         Bundle.Unwrap(ref head, ref stream, unread);
+        if (JsonLogText.IsNeededFor(head.Span))
+        {
+            stream = new JsonLogText(head, stream);
+            return Read(stream);
+        }
+
         if (!MailText.IsNeededFor(head.Span))
             return head;
         stream = new MailText(head, stream, unread);

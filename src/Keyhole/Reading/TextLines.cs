@@ -3,6 +3,7 @@
 using System;
 using System.Buffers;
 using System.IO;
+using System.Linq;
 using System.Text;
 
 namespace Keyhole.Reading;
@@ -17,8 +18,8 @@ internal enum TextForm
 
 /// <summary>
 /// The lines of a stream of any length in bounded memory: line feeds end lines (carriage returns in a text that has no line feeds), carriage
-/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page writes for blanks, dashes, brackets and line breaks is
-/// read as such, and what is longer than <see cref="MaxLineLength"/> is cut.
+/// returns around them, leading NULs and ANSI colour codes are taken away, what a web page or word processor writes for blanks, dashes, brackets and
+/// line breaks is read as such, and what is longer than <see cref="MaxLineLength"/> is cut.
 /// </summary>
 internal sealed class TextLines
 {
@@ -27,36 +28,23 @@ internal sealed class TextLines
 
     private const int BlockLength = 32 * 1024;
     private const char Escape = '\x1b';
-    private const char HardBlank = '\u00a0';
 
-    /// <summary>The first byte of a hard blank in UTF-8, read as Latin-1.</summary>
-    private const char HardBlankLead = '\u00c2';
+    /// <summary>All bytes of a character in UTF-8 but its first.</summary>
+    private const char FirstTrail = '\u0080';
+    private const char LastTrail = '\u00bf';
 
-    /// <summary>The bytes of an en dash in UTF-8, read as Latin-1: a forum's " - " and "0x…-0x…".</summary>
-    private const string DashLead = "\u00e2\u0080";
-    private const char DashTrail = '\u0093';
-    private const char Utf16Dash = '\u2013';
-
-    /// <summary>The last byte of a typographic apostrophe, which begins as a dash does: "can't reserve" of word processors and forums.</summary>
-    private const char ApostropheTrail = '\u0099';
-    private const char Utf16Apostrophe = '\u2019';
-
+    /// <summary>Before what Markdown takes for its own marks somebody has to write one.</summary>
+    private const char Backslash = '\\';
     /// <summary>How a web page's line break begins.</summary>
     private const string LineBreak = "<br";
 
-    /// <summary>What web pages write for characters that log lines have.</summary>
-    private static readonly (string Name, char Character)[] s_entities =
-    [
-        ("&gt;", '>'), ("&lt;", '<'), ("&amp;", '&'), ("&quot;", '"'), ("&#39;", '\''), ("&nbsp;", ' '), ("&#160;", ' '), ("&#62;", '>'),
-        ("&#60;", '<'), ("&#34;", '"'), ("&#38;", '&'), ("&apos;", '\''), ("&#x27;", '\''), ("&ndash;", '-'), ("&#8211;", '-'),
-        ("&rsquo;", '\''), ("&#8217;", '\''),
-    ];
-
     /// <summary>What web pages write for blanks in the middle of words that are looked for.</summary>
-    private static readonly string[] s_covers = ["&nbsp;", "&#160;"];
+    private static readonly string[] s_covers = ["&nbsp;", "&#"];
 
-    /// <summary>The characters of which one stands in all that is made plain.</summary>
-    private static readonly SearchValues<char> s_signs = SearchValues.Create([HardBlank, DashTrail, ApostropheTrail, Escape, '&']);
+    /// <summary>The characters of which one stands in all that is made plain: those that end a character of UTF-8, read as Latin-1, are among
+    /// them.</summary>
+    private static readonly SearchValues<char> s_signs =
+        SearchValues.Create([Escape, '\b', '&', .. Enumerable.Range(FirstTrail, LastTrail - FirstTrail + 1).Select(static trail => (char)trail)]);
 
     private readonly Stream _stream;
     private readonly TextForm _form;
@@ -191,55 +179,32 @@ internal sealed class TextLines
         line = raw.Trim("\r\0");
         if (line.Length > MaxLineLength)
             line = line[..MaxLineLength];
-        if (line.Contains(Escape))
-            line = WithoutColours(line);
-        if (line.Contains('&'))
+        if (TerminalText.IsIn(line))
+            line = _line.AsSpan(0, TerminalText.Write(line, _line));
+        if (line.Contains('&') || line.Contains(Backslash))
             line = WithoutEntities(line);
         return true;
     }
 
     private void Count(int lines) => Number = (int)Math.Min(int.MaxValue, (long)Number + lines);
 
-    private ReadOnlySpan<char> WithoutColours(ReadOnlySpan<char> line)
-    {
-        int kept = 0;
-        for (int i = 0; i < line.Length; i++)
-        {
-            if (line[i] != Escape)
-            {
-                _line[kept++] = line[i];
-                continue;
-            }
-
-            // ESC [ parameters final, or ESC and one character.
-            i++;
-            if (i < line.Length && line[i] == '[')
-            {
-                i++;
-                while (i < line.Length && line[i] is < '@' or > '~')
-                    i++;
-            }
-        }
-
-        return _line.AsSpan(0, kept);
-    }
-
+    /// <summary>Without what web pages write for signs, and without the backslashes of Markdown before brackets and dashes. In place.</summary>
     private ReadOnlySpan<char> WithoutEntities(ReadOnlySpan<char> line)
     {
         int kept = 0;
         for (int i = 0; i < line.Length; i++)
         {
             char next = line[i];
-            if (next == '&')
+            if (next == '&' && PlainSigns.TryEntity(line[i..], out char meant, out int length))
             {
-                foreach ((string name, char character) in s_entities)
-                {
-                    if (!line[i..].StartsWith(name, StringComparison.Ordinal))
-                        continue;
-                    next = character;
-                    i += name.Length - 1;
-                    break;
-                }
+                i += length - 1;
+                if (meant == PlainSigns.Nothing)
+                    continue;
+                next = meant;
+            }
+            else if (PlainSigns.IsMarkdownsEscape(line[i..]))
+            {
+                continue;
             }
 
             _line[kept++] = next;
@@ -249,7 +214,7 @@ internal sealed class TextLines
     }
 
     /// <summary>
-    /// Makes plain ones of the hard blanks, dashes and apostrophes of web pages and word processors, and line feeds of a page's line breaks, from
+    /// Makes plain signs of what web pages and word processors write for them, and line feeds of a page's line breaks, from
     /// <paramref name="from"/> to the end of what has been read.
     /// </summary>
     private void Soften(int from)
@@ -259,15 +224,12 @@ internal sealed class TextLines
         {
             char next = _window[i];
             ReadOnlySpan<char> before = _window.AsSpan(0, kept);
-            if (next == HardBlank)
+            if (next is >= FirstTrail and <= LastTrail)
             {
-                next = ' ';
-                kept -= before.EndsWith(HardBlankLead) ? 1 : 0;
-            }
-            else if (next is DashTrail or ApostropheTrail && before.EndsWith(DashLead))
-            {
-                next = next == DashTrail ? '-' : '\'';
-                kept -= DashLead.Length;
+                next = Plain(next, before, out int lead);
+                kept -= lead;
+                if (next == PlainSigns.Nothing)
+                    continue;
             }
             else if (next == '>' && _hasLineBreaks && LineBreakAtEndOf(before) is > 0 and int length)
             {
@@ -282,6 +244,28 @@ internal sealed class TextLines
         }
 
         _length = kept;
+    }
+
+    /// <summary>What is meant by the character that a byte ends, and how many of those before it belong to that; the byte itself where nothing else is
+    /// meant.</summary>
+    private static char Plain(char trail, ReadOnlySpan<char> before, out int lead)
+    {
+        const char leadOfTwo = '\u00c2';
+        lead = 0;
+        if (before.IsEmpty || before[^1] < FirstTrail)
+            return PlainSigns.OfWindows(trail);
+        char written = trail;
+        if (before[^1] == leadOfTwo)
+            lead = 1;
+        else if (before.Length > 1 && before[^2] is '\u00e2' or '\u00e3' or '\u00ef' && before[^1] is >= FirstTrail and <= LastTrail)
+            (lead, written) = (2, (char)(((before[^2] & 0xf) << 12) | ((before[^1] & 0x3f) << 6) | (trail & 0x3f)));
+        if (lead == 0 || PlainSigns.Of(written) is var meant && meant == written)
+        {
+            lead = 0;
+            return trail;
+        }
+
+        return meant;
     }
 
     /// <summary>How long <c>&lt;br</c>, <c>&lt;br/</c> or <c>&lt;br /</c> at the end of a text is; 0 where there is none.</summary>
@@ -339,7 +323,7 @@ internal sealed class TextLines
 
     private static bool HasCovers(ReadOnlySpan<char> text)
     {
-        if (text.Contains(Escape))
+        if (text.ContainsAny(Escape, '\b'))
             return true;
         if (!text.Contains('&'))
             return false;
@@ -376,12 +360,10 @@ internal sealed class TextLines
 
             (int low, int high) = _form == TextForm.Utf16LittleEndian ? (_oddByte, (int)next) : (next, _oddByte);
             _oddByte = -1;
-            _bytes[kept++] = high == 0 ? (byte)low : ((high << 8) | low) switch
-            {
-                Utf16Dash => (byte)'-',
-                Utf16Apostrophe => (byte)'\'',
-                _ => (byte)'?',
-            };
+            char written = (char)((high << 8) | low);
+            char meant = PlainSigns.Of(written);
+            if (meant != PlainSigns.Nothing || written == PlainSigns.Nothing)
+                _bytes[kept++] = meant <= '\u00ff' ? (byte)meant : (byte)'?';
         }
 
         return _bytes.AsSpan(0, kept);

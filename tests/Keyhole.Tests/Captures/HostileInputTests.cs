@@ -63,9 +63,8 @@ public sealed class HostileInputTests
         "test.log:2: an entry of the memory map is cut short or garbled: \"00001000-0009ffff : System R\"; give "
             + "the whole log, its lines not wrapped")]
     [DataRow("{ \"__CURSOR\" : \"s=1\", \"MESSAGE\" : \"(XEN) Xen-e820 RAM map:\" }\n{ \"MESSAGE\" : \"x\" }\n",
-        "test.log: this is the JSON of journalctl, not of Keyhole; give the log as text: journalctl without -o json")]
-    [DataRow("{\n   \"dmesg\": [\n      {\n         \"pri\": 6,\n",
-        "test.log: this is the JSON of dmesg, not of Keyhole; give the log as text: dmesg without -J")]
+        "test.log: no memory map found in 2 lines; give the output of 'xl dmesg', 'dmesg' or 'sudo cat /proc/iomem', or name the dialect with "
+            + "HostMapOptions.From")]
     [DataRow("\x1f\x8b\x08 gzip",
         "test.log: the packed file cannot be read: its gzip data are cut short or damaged; unpack it (zcat, xzcat, "
             + "unzip, tar xf, cpio -i) and name the log in it")]

@@ -52,6 +52,30 @@ public sealed class MixedMapsTests
     }
 
     [TestMethod]
+    public void A_log_in_reverse_order_is_told_to_be_one()
+    {
+        foreach (bool isXens in new[] { true, false })
+        {
+            InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(string.Join('\n', Boot(First, "", isXens).Reverse())));
+
+            Assert.Contains("from its end to its start: the log is in reverse order; give it from its first line on: journalctl without -r",
+                error.ToString());
+        }
+    }
+
+    [TestMethod]
+    public void A_log_whose_line_feeds_are_lost_is_read_behind_the_title_of_its_map()
+    {
+        foreach (bool isXens in new[] { true, false })
+        {
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(string.Join(' ', Boot(First, isXens ? "" : "[    0.000000] ", isXens))));
+
+            MapFixtures.AreSame(First, map);
+            Assert.AreEqual(isXens ? "Xen-e820 RAM map" : "BIOS-e820", map.LogMap!.Title[^(isXens ? 16 : 9)..]);
+        }
+    }
+
+    [TestMethod]
     public void One_map_on_two_consoles_is_one_map()
     {
         IEnumerable<string> boot = Boot(First, "", isXens: false);

@@ -150,6 +150,17 @@ public sealed class BundleTests
     }
 
     [TestMethod]
+    public void A_file_of_UTF16_in_an_archive_is_text()
+    {
+        foreach (Encoding encoding in new[] { Encoding.Unicode, Encoding.BigEndianUnicode })
+        {
+            byte[] log = [.. encoding.GetPreamble(), .. encoding.GetBytes(Xen.Replace("\n", "\r\n", StringComparison.Ordinal))];
+
+            MapFixtures.AreSame(Expected, MapFixtures.Expect(MapFixtures.ReadBytes(Zip([("xl-dmesg.txt", log)]))));
+        }
+    }
+
+    [TestMethod]
     public void Bundles_are_read_in_every_form_that_their_tools_pack_them_in()
     {
         byte[] tar = Tar(s_bundles[0]);

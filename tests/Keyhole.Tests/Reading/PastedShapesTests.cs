@@ -6,6 +6,7 @@ using System.IO;
 using System.Linq;
 using System.Net;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
@@ -35,6 +36,24 @@ public sealed class PastedShapesTests
         ("hard blanks everywhere", static text => text.Replace(" ", "&nbsp;", StringComparison.Ordinal)),
         ("line breaks", static text => EachLine(WebUtility.HtmlEncode(text), static (line, _) => $"{line}<br>")),
         ("line breaks alone", static text => WebUtility.HtmlEncode(text.TrimEnd('\n')).Replace("\n", "<br />", StringComparison.Ordinal)),
+        ("numbered characters", static text => Everywhere(text, "[]()-:", static sign => $"&#{(int)sign};")),
+        ("characters by hex", static text => Everywhere(text, "[]()-", static sign => $"&#x{(int)sign:x};")),
+        ("characters by name", static text => Everywhere(text, "[]():", static sign => sign switch
+        {
+            '[' => "&lsqb;", ']' => "&rsqb;", '(' => "&lpar;", ')' => "&rpar;", _ => "&colon;",
+        })),
+        ("Markdown's escapes", static text => Everywhere(text, "[]()-", static sign => $"\\{sign}")),
+        ("full width", static text => Everywhere(text, "0123456789", static sign => $"{(char)(sign + 0xfee0)}")),
+        ("full width throughout", static text => string.Concat(text.Select(static sign => sign is > ' ' and <= '~' ? (char)(sign + 0xfee0) : sign))),
+        ("wide blanks", static text => Everywhere(text, " ", static _ => "\u3000")),
+        ("narrow blanks", static text => Everywhere(text, " ", static _ => "\u202f")),
+        ("hyphens that do not break", static text => Everywhere(text, "-", static _ => "\u2011")),
+        ("minus signs", static text => Everywhere(text, "-", static _ => "\u2212")),
+        ("long dashes", static text => Everywhere(text, "-", static _ => "\u2014")),
+        ("soft hyphens", static text => Everywhere(text, "-", static _ => "\u00ad-")),
+        ("word joiners", static text => Everywhere(text, "-x", static sign => $"\u2060{sign}\u200b")),
+        ("overstruck", static text => Everywhere(text, "ReM", static sign => $"{sign}\b{sign}")),
+        ("escapes made visible", static text => EachLine(text, static (line, _) => $"^[[32m{line.Insert(Math.Min(line.Length, 12), "ESC[0;1m")}^[[0m")),
         ("colours", static text => EachLine(text, static (line, _) => $"\x1b[1;32m\x1b[K{line}\x1b[m\x1b[K")),
         ("colours amid", static text => EachLine(text, static (line, _) => line.Insert(Math.Min(line.Length, 12), "\x1b[0m\x1b[33m"))),
         ("quoted-printable", static text => $"From: a@b\nMessage-ID: <1>\nContent-Transfer-Encoding: quoted-printable\n\n"
@@ -58,6 +77,16 @@ public sealed class PastedShapesTests
         ("iso", static text => EachLine(text, static (line, _) => $"2026-11-28T22:11:01.123456+0100 host kernel: {line}")),
         ("dmesg -x", static text => EachLine(text, static (line, _) => $"kern  :info  : {line}")),
         ("logread", static text => EachLine(text, static (line, _) => $"Sat Nov 28 22:11:01 2026 kern.info kernel: {line}")),
+        ("journalctl -o json", static text => EachLine(text, static (line, _) =>
+            $"{{\"PRIORITY\":\"6\",\"MESSAGE\":{JsonSerializer.Serialize(line)},\"_BOOT_ID\":\"ab\"}}")),
+        ("journalctl -o json-pretty", static text => EachLine(text, static (line, _) =>
+            $"{{\n\t\"__CURSOR\" : \"s=1\",\n\t\"MESSAGE\" : {JsonSerializer.Serialize(line)}\n}}")),
+        ("dmesg -J", static text => $"{{\n   \"dmesg\": [\n{EachLine(text, static (line, _) =>
+            $"      {{\n         \"pri\": 6,\n         \"msg\": {JsonSerializer.Serialize(line)}\n      }},")}   ]\n}}\n"),
+        ("dmesg -J in one line", static text => $"{{\"dmesg\":[{EachLine(text, static (line, _) =>
+            $"{{\"pri\":6,\"msg\":{JsonSerializer.Serialize(line)}}},").Replace("\n", "", StringComparison.Ordinal)}]}}\n"),
+        ("a container's log", static text => EachLine(text, static (line, _) =>
+            $"{{\"log\":{JsonSerializer.Serialize(line + "\r\n")},\"stream\":\"stdout\",\"time\":\"2026\"}}")),
         ("Xen's clock", static text => text.Replace("(XEN) ", "(XEN) [2026-11-28 22:11:01.123] ", StringComparison.Ordinal)),
         ("Xen's uptime", static text => text.Replace("(XEN) ", "(XEN) [    5.040906] ", StringComparison.Ordinal)),
         ("Xen's counter", static text => text.Replace("(XEN) ", "(XEN) [00000012f6a8b3c4] ", StringComparison.Ordinal)),
@@ -121,6 +150,9 @@ public sealed class PastedShapesTests
     private static string WithoutIomem(string text) => string.Concat(text.Split('\n')
         .Where(static line => !line.TrimStart().Contains(" : ", StringComparison.Ordinal) || line.Contains("(XEN)", StringComparison.Ordinal))
         .Select(static line => $"{line}\n"));
+
+    private static string Everywhere(string text, string signs, Func<char, string> instead) =>
+        string.Concat(text.Select(sign => signs.Contains(sign, StringComparison.Ordinal) ? instead(sign) : $"{sign}"));
 
     private static string EachLine(string text, Func<string, int, string> make) =>
         string.Concat(text.TrimEnd('\n').Split('\n').Select((line, index) => $"{make(line, index + 1)}\n"));
