@@ -25,6 +25,11 @@ internal static class OtherCommands
             "give what qm config VMID prints, or qm showcmd VMID"),
         ["lxc"] = ("a command of LXD's, which makes QEMU's configuration itself", FromLxd),
         ["incus"] = ("a command of Incus', which makes QEMU's configuration itself", FromLxd),
+        ["docker"] = ("a command of Docker, and QEMU's own is made in the container", FromContainer),
+        ["podman"] = ("a command of Podman, and QEMU's own is made in the container", FromContainer),
+        ["nerdctl"] = ("a command of nerdctl, and QEMU's own is made in the container", FromContainer),
+        ["ctr"] = ("a command of containerd's ctr, and QEMU's own is made elsewhere", FromContainer),
+        ["quickemu"] = ("a command of quickemu, which makes QEMU's itself", FromContainer),
         ["cloud-hypervisor"] = ("a command of Cloud Hypervisor, whose guests are not known here", Others),
         ["crosvm"] = ("a command of crosvm, whose guests are not known here", Others),
         ["firecracker"] = ("a command of Firecracker, whose guests are not known here", Others),
@@ -36,6 +41,8 @@ internal static class OtherCommands
         ["VBoxHeadless"] = ("a command of VirtualBox, whose guests are not known here", Others),
         ["vmrun"] = ("a command of VMware's, whose guests are not known here", Others),
     }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    private const string FromContainer = "give QEMU's own command: ps -ef on the host shows it while the guest runs";
 
     private const string FromLxd = "give the file that its QEMU reads: ps shows it behind -readconfig while the instance runs";
 

@@ -2,6 +2,8 @@
 
 using System;
 using System.Collections.Immutable;
+using Keyhole.Diagnostics;
+using static Keyhole.Diagnostics.InputErrorCode;
 
 namespace Keyhole.Guests;
 
@@ -41,6 +43,43 @@ internal sealed partial class QemuArguments
         _hasDiskAtZero |= index == 0;
         _hasDiskAtTwo |= index == 2 || isCdrom;
     }
+
+    /// <summary>A word that belongs to no option: QEMU takes it for the image of the first disk, and ends where it cannot open that. Most are a slip,
+    /// a dash that got lost or is none.</summary>
+    private void AddImage(QemuWord word)
+    {
+        string text = word.Text;
+        if (text[0] is '\u2013' or '\u2014' or '\u2212' or '\u2010' or '\u2011')
+        {
+            Fail(Malformed, word, $"the dash before {InputError.Quote(text[1..])} is a typographic one: QEMU takes the word for a disk's image",
+                "write it with a hyphen: -");
+        }
+        else if (QemuOptionNames.IsUsual(text))
+        {
+            Fail(Malformed, word, $"{InputError.Quote(text)} has no dash before it: QEMU takes the word for a disk's image "
+                + $"(\"Could not open '{InputError.OneLine(text, 20)}'\")", $"write -{InputError.OneLine(text, 20)}");
+        }
+        else if (text.AsSpan().IndexOfAny('=', '/') is >= 0 and var at && text[at] == '=')
+        {
+            Fail(Malformed, word,
+                $"{InputError.Quote(text)} belongs to no option: QEMU takes it for a disk's image, and ends where it cannot open that",
+                "give it to its option: behind a comma without blanks, or with the option's name before it");
+        }
+        else if (_hasDiskAtZero && !IsLeftOut(text))
+        {
+            Fail(Malformed, word, $"{InputError.Quote(text)} belongs to no option: QEMU takes it for a disk's image, at the place of another disk "
+                + "(\"drive with bus=0, unit=0 (index=0) exists\")", "give it to its option, or take it out");
+        }
+        else if (text.AsSpan().IndexOfAny('.', '/', ':') < 0 && !IsLeftOut(text))
+        {
+            Remark($"{InputError.Quote(text)} belongs to no option: QEMU takes it for a disk's image, and ends where it cannot open that");
+        }
+
+        AddDisk(0, isCdrom: false);
+    }
+
+    /// <summary>What people write for what they do not show.</summary>
+    private static bool IsLeftOut(string text) => text.Contains("...", StringComparison.Ordinal) || text.Contains('…', StringComparison.Ordinal);
 
     private void ReadNode(string text)
     {

@@ -128,8 +128,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                     Fail(NotSupported, word, NeedsShell(word), OnlyParsed);
                 if (word.Text.Contains("...", StringComparison.Ordinal) || word.Text.Contains('…', StringComparison.Ordinal))
                     _references.LeaveOut();
-                // QEMU takes a lone word for the image of a disk.
-                AddDisk(0, isCdrom: false);
+                AddImage(word);
                 continue;
             }
 

@@ -39,6 +39,14 @@ public static class QemuCommandLine
                 "give the whole command, with its -machine, -m and -device");
         }
 
+        // One with QEMU's 128 MiB as well.
+        if (text is { CutLine: { } cut, TellsMemory: false })
+        {
+            return InputError.Missing(sourceName, cut,
+                "the command goes on behind this line, which ends in a backslash, and tells no memory until there",
+                "give the whole command, or take the backslash out");
+        }
+
         var arguments = new QemuArguments(sourceName, QemuDialect.CommandLine);
         foreach (string remark in text.Remarks)
             arguments.Remark(remark);

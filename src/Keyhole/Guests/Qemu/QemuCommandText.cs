@@ -50,10 +50,19 @@ internal sealed class QemuCommandText
     public int? Line { get; init; }
 
     /// <summary>Whether an option says what the guest is, and not merely how QEMU is run.</summary>
-    public bool DescribesGuest => !Config.IsEmpty || Words.Any(static word => IsOption(word.Text)
-        && word.Text.AsSpan().TrimStart('-') is not ("name" or "S" or "uuid" or "sandbox" or "display" or "nographic" or "daemonize" or "pidfile"
+    public bool DescribesGuest => !Config.IsEmpty || Words.Where((word, i) => word.NeedsShell && !IsValue(i)).Any()
+        || Words.Any(static word => IsOption(word.Text)
+            && word.Text.AsSpan().TrimStart('-') is not ("name" or "S" or "uuid" or "sandbox" or "display" or "nographic" or "daemonize" or "pidfile"
             or "monitor" or "mon" or "chardev" or "serial" or "qmp" or "msg" or "version" or "help" or "h" or "D" or "d" or "trace" or "runas"
             or "user" or "no-user-config" or "no-shutdown" or "no-reboot"));
+
+    /// <summary>The line, counted from 1, that ends in a backslash with nothing behind it: the command may go on; null where there is none.</summary>
+    public int? CutLine { get; init; }
+
+    /// <summary>Whether it tells the guest's memory, or may.</summary>
+    public bool TellsMemory => !Config.IsEmpty || Words.Any(static word => word.Text is "-m" or "--m" || word.NeedsShell);
+
+    private bool IsValue(int index) => index > 0 && IsOption(Words[index - 1].Text) && QemuOptionNames.TakesValue(Words[index - 1].Text);
 
     public ImmutableArray<string> Remarks { get; init => field = Given.Array(value); } = [];
 
@@ -202,9 +211,10 @@ internal sealed class QemuCommandText
 
         bool isListing = IsProcessListing(lines[start].AsSpan(0, startColumn));
         var words = ImmutableArray.CreateBuilder<QemuWord>();
+        int? cutLine = null;
         if (isListing)
             SplitListing(lines, start, startColumn, words);
-        else if (!TrySplitShell(lines, start, startColumn, words, sourceName, out InputError? unclosed))
+        else if (!TrySplitShell(lines, start, startColumn, words, sourceName, out cutLine, out InputError? unclosed))
             return unclosed;
         if (words.Count > MaxWords)
             return TooMany(sourceName, start + 1);
@@ -220,11 +230,13 @@ internal sealed class QemuCommandText
             Program = program,
             Words = words.DrainToImmutable(),
             Line = start + 1,
+            CutLine = cutLine,
             Config = config,
             EmulatorText = ValueIn(headerOfStart, "qemu version: ") is { Length: > 0 } told ? told : release,
             KernelText = ValueIn(headerOfStart, "kernel: "),
             LastWords = LastWordsBehind(lines, start),
-            Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"] : [],
+            Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"]
+                : cutLine is not null ? [$"line {cutLine} ends in a backslash: if the command goes on, what follows is missing"] : [],
         };
     }
 
@@ -271,16 +283,20 @@ internal sealed class QemuCommandText
     }
 
     private static bool TrySplitShell(List<string> lines, int start, int column, ImmutableArray<QemuWord>.Builder words, string sourceName,
-        [NotNullWhen(false)] out InputError? error)
+        out int? cutLine, [NotNullWhen(false)] out InputError? error)
     {
         error = null;
+        cutLine = null;
         char outer = OuterQuote(lines[start].AsSpan(0, column));
         char first = lines[start][column];
         ReadOnlySpan<char> rest = lines[start].AsSpan(column + 1);
         if (first is '"' or '\'' && !rest[..Math.Max(rest.IndexOfAny(' ', '\t'), 0)].Contains(first))
             (outer, column) = (first, column + 1);
-        var shell = new ShellWords(lines, start, column, 1, outer) { Literals = ShellLiterals.Above(lines, start) };
+        IReadOnlyDictionary<string, string> literals =
+            ShellLiterals.Above(lines, start, out IReadOnlyDictionary<string, ImmutableArray<QemuWord>> arrays);
+        var shell = new ShellWords(lines, start, column, 1, outer) { Literals = literals, Arrays = arrays };
         shell.ReadInto(words);
+        cutLine = shell.CutLine + 1;
         if (shell.Unclosed is not { } unclosed)
             return true;
         // What is copied from ps or /proc has no quotes: an apostrophe in a name is one of its letters.
@@ -360,7 +376,7 @@ internal sealed class QemuCommandText
             int value = IsAssignment(word) ? word.IndexOf('=') + 1 : 0;
             ReadOnlySpan<char> rest = line[end..].TrimStart();
             // Prose and searches name the program too; a command goes on with an option, or with something that is no word of prose.
-            if (!isSearch && IsProgram(word[value..]) && (value == 0 || word[value] is not ('"' or '\''))
+            if (!isSearch && IsProgram(word[value..]) && (value == 0 || (!rest.IsEmpty && word[value] is not ('"' or '\'')))
                 && (rest.IsEmpty || rest[0] is '\\' or '"' or '\'' or '$' or '/' or '.' || IsOption(rest)))
             {
                 return position + value;
@@ -380,14 +396,29 @@ internal sealed class QemuCommandText
     private static bool IsProgram(ReadOnlySpan<char> word)
     {
         word = word.Trim("\"'");
+        if (IsVariable(word))
+            return true;
         ReadOnlySpan<char> name = NameOf(word);
         // Some name what they built of it: qemu-vanilla-system-x86_64.
         const string system = "system-";
         if (name.StartsWith("qemu-") && name.IndexOf(system) is > 0 and var at)
             return name.IndexOfAnyExcept(s_nameCharacters) < 0 && name.Length > at + system.Length;
         // The short names are words too: with a folder, or as the whole word.
-        return name is "qemu-kvm" || (name is "kvm" or "qemu" && name.Length < word.Length);
+        return name is "qemu-kvm" || (name is "kvm" or "qemu" && name.Length < word.Length && word is not "/dev/kvm");
     }
+
+    /// <summary><c>$QEMU</c>, <c>${QEMU_BIN}</c>: what a script calls the program.</summary>
+    private static bool IsVariable(ReadOnlySpan<char> word)
+    {
+        if (word.Length < 2 || word[0] != '$')
+            return false;
+        ReadOnlySpan<char> name = word[1] == '{' && word[^1] == '}' ? word[2..^1] : word[1..];
+        return name.IndexOfAnyExcept(s_variable) < 0 && name.Contains("qemu", StringComparison.OrdinalIgnoreCase)
+            && !name.Contains("img", StringComparison.OrdinalIgnoreCase) && !name.Contains("nbd", StringComparison.OrdinalIgnoreCase);
+    }
+
+    private static readonly System.Buffers.SearchValues<char> s_variable =
+        System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 
     private static readonly System.Buffers.SearchValues<char> s_nameCharacters =
         System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");

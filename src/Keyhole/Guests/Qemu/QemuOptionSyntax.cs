@@ -12,6 +12,12 @@ namespace Keyhole.Guests;
 /// <remarks>Source: QEMU's qemu-options.hx, with the options that older releases had.</remarks>
 internal static class QemuOptionNames
 {
+    /// <summary>Whether a word is the name of an option that most commands have, without its dash.</summary>
+    public static bool IsUsual(ReadOnlySpan<char> word) => word is "cpu" or "smp" or "m" or "M" or "machine" or "device" or "drive" or "accel"
+        or "vga" or "display" or "smbios" or "global" or "object" or "netdev" or "blockdev" or "bios" or "rtc" or "boot" or "usb" or "name"
+        or "monitor"
+        or "serial" or "enable-kvm" or "nodefaults" or "nographic";
+
     /// <param name="option">With its dashes.</param>
     public static bool TakesValue(ReadOnlySpan<char> option) => option.TrimStart('-') is not
         ("h" or "help" or "version" or "snapshot" or "nographic" or "no-fd-bootchk" or "no-acpi" or "no-hpet" or "no-reboot" or "no-shutdown"

@@ -49,6 +49,12 @@ internal static class QemuReleases
             : null;
     }
 
+    /// <summary>QEMU's refusal of a board's name that has no release behind it, as libvirt's types have; null for any other. Its own names without
+    /// one are pc and q35.</summary>
+    public static StartRefusal? RefusalWithoutRelease(QemuVersion emulator, string name) => name is not ("pc-q35" or "pc-i440fx") ? null
+        : new("QEMU", emulator < s_namesType ? "unsupported machine type" : $"unsupported machine type: \"{name}\"",
+            $"there is {(name == "pc-q35" ? "q35" : "pc")}, and {name} with a release behind it, such as {name}-{emulator}") { IsOfType = true };
+
     /// <summary>QEMU's refusal of a machine type; null for one that it has, or that a distribution added to it.</summary>
     public static StartRefusal? Refusal(QemuVersion emulator, QemuMachineType type, string name)
     {

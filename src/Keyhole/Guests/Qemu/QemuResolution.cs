@@ -76,7 +76,8 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             Type = type,
             Emulator = emulator,
             IsEmulatorAssumed = !isTold,
-            Refusal = guest.Refusal ?? (isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null)
+            Refusal = guest.Refusal ?? QemuReleases.RefusalWithoutRelease(emulator, name)
+                ?? (isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null)
                 ?? guest.Rules?.Refusal(emulator, type, QemuArguments.WithoutMark(name), guest.Cpu.Model),
             Firmware = firmware,
             OtherFirmware = others,
@@ -248,8 +249,9 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             // A limit that no processor with the table's width can be below settles it.
             if (limit == 0 || limit > host || LeastHostBits is null)
                 Assume(QemuUnknown.PhysBits, host != around.HostAcpiBits && host == around.Mapped?.Bits
-                    ? $"the width of the host's physical addresses is not told: {host} bits are assumed, for QEMU said in the host's log "
-                        + "that it could not map an address which a guest with fewer does not have; the processor may have more (\"address sizes\" in /proc/cpuinfo)"
+                    ? $"the width of the host's physical addresses is not told: {host} bits are assumed, for QEMU said in the host's "
+                        + "log that it could not map an address which a guest with fewer does not have; the processor may have more (\"address "
+                        + "sizes\" in /proc/cpuinfo)"
                     : around.HostAcpiBits is not null
                     ? $"the width of the host's physical addresses is not told: {host} bits are assumed, those of DMAR's \"Host address width\"; the "
                         + "processor may have more (\"address sizes\" in /proc/cpuinfo)"

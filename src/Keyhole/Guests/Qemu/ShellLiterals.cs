@@ -3,18 +3,24 @@
 using System;
 using System.Buffers;
 using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
 
 namespace Keyhole.Guests;
 
 /// <summary>
-/// Variables that a script sets to plain text above its command, once and for all: no other line names them but to use them, and nothing else of the
-/// script can change them (a block that may be passed over, another file that is read, a here-document that only looks like a script).
+/// Variables, and arrays, that a script sets to plain text above its command, once and for all: no other line names them but to use them, and
+/// nothing else of the script can change them (a block that may be passed over, another file that is read, a here-document that only looks like a
+/// script).
 /// Nothing is ever run.
 /// </summary>
 internal static class ShellLiterals
 {
     /// <summary>More variables than any script sets for one command.</summary>
     private const int MaxCount = 1000;
+
+    /// <summary>More arrays than a script has: each is read.</summary>
+    private const int MaxArrays = 100;
 
     private static readonly Dictionary<string, string> s_none = [];
 
@@ -23,10 +29,36 @@ internal static class ShellLiterals
 
     /// <param name="lines">The text with the command.</param>
     /// <param name="end">The line in which the command starts, 0-based.</param>
-    public static IReadOnlyDictionary<string, string> Above(IReadOnlyList<string> lines, int end)
+    /// <param name="arrays">Arrays that are filled the same way: <c>NAME=( … )</c>, and <c>NAME+=( … )</c> behind it.</param>
+    public static IReadOnlyDictionary<string, string> Above(IReadOnlyList<string> lines, int end,
+        out IReadOnlyDictionary<string, ImmutableArray<QemuWord>> arrays)
+    {
+        List<(string Name, int Line, int Column, bool Adds)> fillings = [];
+        IReadOnlyDictionary<string, string> literals = Above(lines, end, fillings, out Dictionary<string, int> mentions);
+        var filled = new Dictionary<string, ImmutableArray<QemuWord>>(StringComparer.Ordinal);
+        arrays = filled;
+        foreach ((string name, int line, int column, bool adds) in fillings)
+        {
+            // One that another line may change, or that is filled twice, is not known.
+            if (mentions.GetValueOrDefault(name) != fillings.Count(one => one.Name == name) || adds != filled.ContainsKey(name))
+            {
+                filled.Remove(name);
+                continue;
+            }
+
+            var words = ImmutableArray.CreateBuilder<QemuWord>();
+            new ShellWords(lines, line, column, 1) { IsArray = true, Literals = literals, Arrays = filled }.ReadInto(words);
+            filled[name] = adds ? [.. filled[name], .. words] : words.ToImmutable();
+        }
+
+        return literals;
+    }
+
+    private static IReadOnlyDictionary<string, string> Above(IReadOnlyList<string> lines, int end,
+        List<(string Name, int Line, int Column, bool Adds)> arrays, out Dictionary<string, int> mentions)
     {
         var found = new Dictionary<string, string>(StringComparer.Ordinal);
-        var mentions = new Dictionary<string, int>(StringComparer.Ordinal);
+        mentions = new Dictionary<string, int>(StringComparer.Ordinal);
         int depth = 0;
         bool isQuoted = false;
         for (int i = 0; i < end; i++)
@@ -37,7 +69,23 @@ internal static class ShellLiterals
                 continue;
             // What looks like a script and is none may end anywhere, and what is read from elsewhere say anything.
             if (text.Contains("<<", StringComparison.Ordinal))
+            {
+                arrays.Clear();
                 return s_none;
+            }
+
+            if (!isQuoted && depth == 0 && arrays.Count < MaxArrays
+                && TryArray(lines, i, out string array, out int column, out bool adds, out int last) && last < end)
+            {
+                arrays.Add((array, i, column, adds));
+                for (; i < last; i++)
+                    CountMentions(lines[i], mentions);
+                CountMentions(lines[i], mentions);
+                continue;
+            }
+
+            if (ReadsMore(text))
+                arrays.Clear();
             if (ReadsMore(text) || text[^1] == '\\')
                 found.Clear();
             depth -= IsBlocksEnd(text) ? 1 : 0;
@@ -59,6 +107,23 @@ internal static class ShellLiterals
         }
 
         return found.Count == 0 ? s_none : found;
+    }
+
+    /// <summary><c>NAME=(</c> or <c>NAME+=(</c> at the start of a line, and where its parenthesis is closed with nothing behind.</summary>
+    private static bool TryArray(IReadOnlyList<string> lines, int line, out string name, out int column, out bool adds, out int last)
+    {
+        ReadOnlySpan<char> text = lines[line];
+        int length = LengthOfName(text);
+        name = text[..length].ToString();
+        adds = text[length..].StartsWith("+=(");
+        column = length + (adds ? 3 : 2);
+        last = line;
+        if (length == 0 || (!adds && !text[length..].StartsWith("=(")))
+            return false;
+        var shell = new ShellWords(lines, line, column, 1) { IsArray = true };
+        shell.ReadInto(ImmutableArray.CreateBuilder<QemuWord>());
+        last = shell.EndLine;
+        return shell is { IsClosed: true, Unclosed: null };
     }
 
     /// <summary>Whether a line may read another file, or run what it makes up: behind "&amp;&amp;" or "then" as at its start.</summary>

@@ -4,6 +4,7 @@ using System;
 using System.Buffers;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Linq;
 using System.Text;
 
 namespace Keyhole.Guests;
@@ -31,6 +32,22 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
 
     /// <summary>Variables whose values the text itself tells; see <see cref="ShellLiterals"/>.</summary>
     public IReadOnlyDictionary<string, string>? Literals { get; init; }
+
+    /// <summary>Arrays whose words the text itself tells; see <see cref="ShellLiterals"/>.</summary>
+    public IReadOnlyDictionary<string, ImmutableArray<QemuWord>>? Arrays { get; init; }
+
+    /// <summary>Whether an array's words are read, which a closing parenthesis ends and no end of a line does.</summary>
+    public bool IsArray { get; init; }
+
+    /// <summary>Whether that parenthesis was found.</summary>
+    public bool IsClosed { get; private set; }
+
+    /// <summary>The line in which the reading ended, 0-based.</summary>
+    public int EndLine => _line;
+
+    /// <summary>The line, 0-based, that ends in a backslash and behind which nothing is left: the command may go on; null where there is
+    /// none.</summary>
+    public int? CutLine { get; private set; }
 
     /// <summary>The quote that is never closed; null where there is none.</summary>
     public UnclosedQuote? Unclosed { get; private set; }
@@ -63,6 +80,8 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     break;
                 case '\\' when text.AsSpan(_column + 1).TrimEnd().IsEmpty:
                     // Blanks behind the backslash are a slip that everybody means as a continuation.
+                    if (IsNothingBehind())
+                        CutLine = _line;
                     if (!NextLine())
                     {
                         EndWord(words);
@@ -78,6 +97,8 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                 case '\'':
                     ReadSingleQuoted(escapes: false);
                     break;
+                case '"' or '$' when !_inWord && TryArray(text, words):
+                    break;
                 case '"':
                     ReadDoubleQuoted();
                     break;
@@ -86,6 +107,7 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     break;
                 case ';' or '|' or '&' or '<' or '>' or ')':
                     EndWord(words);
+                    IsClosed = c == ')';
                     return;
                 case '$' when _column + 1 < text.Length && text[_column + 1] == '\'':
                     _column++;
@@ -136,6 +158,40 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
         _needsShell = false;
     }
 
+    private bool IsNothingBehind()
+    {
+        for (int i = _line + 1; i < lines.Count; i++)
+        {
+            if (!lines[i].AsSpan().Trim().IsEmpty)
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary><c>"${NAME[@]}"</c>, a word for each of an array's; without quotes where a shell would leave the words as they are.</summary>
+    private bool TryArray(string text, ImmutableArray<QemuWord>.Builder words)
+    {
+        const string ends = "[@]}";
+        if (Arrays is not { Count: > 0 } arrays)
+            return false;
+        bool isQuoted = text[_column] == '"';
+        int start = _column + (isQuoted ? 1 : 0);
+        int end = text.IndexOf(ends, start, StringComparison.Ordinal);
+        if (end < 0 || !text.AsSpan(start).StartsWith("${") || !arrays.TryGetValue(text[(start + 2)..end], out ImmutableArray<QemuWord> found))
+            return false;
+        end += ends.Length;
+        if (isQuoted && (end >= text.Length || text[end++] != '"'))
+            return false;
+        if ((end < text.Length && text[end] is not (' ' or '\t' or ')' or ';' or '|' or '&' or '<' or '>' or '\'' or '"'))
+            || (!isQuoted && found.Any(static word => word.Text.Length == 0 || word.Text.AsSpan().ContainsAny(s_split)))
+            || words.Count + found.Length > QemuCommandText.MaxWords)
+            return false;
+        words.AddRange(found);
+        _column = end;
+        return true;
+    }
+
     private bool NextLine()
     {
         if (_line + 1 >= lines.Count)
@@ -149,6 +205,8 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
     /// awaits.</summary>
     private bool GoesOn(ImmutableArray<QemuWord>.Builder words)
     {
+        if (IsArray)
+            return NextLine();
         int next = _line + 1;
         while (next < lines.Count && (lines[next].AsSpan().Trim().IsEmpty || lines[next].AsSpan().TrimStart()[0] == '#'))
             next++;

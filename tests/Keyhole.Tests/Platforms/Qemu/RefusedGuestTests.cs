@@ -134,4 +134,15 @@ public sealed class RefusedGuestTests
         Assert.IsTrue(QemuForecaster.TryForecast(machine, out QemuForecast forecast, out _));
         Assert.AreEqual(words, forecast.Outcome == GuestOutcome.Refused ? forecast.Message : null);
     }
+
+    [TestMethod]
+    [DataRow("pc-q35", "7.2", "unsupported machine type (there is q35, and pc-q35 with a release behind it, such as pc-q35-7.2)")]
+    [DataRow("pc-i440fx", "9.2",
+        "unsupported machine type: \"pc-i440fx\" (there is pc, and pc-i440fx with a release behind it, such as pc-i440fx-9.2)")]
+    public void A_board_s_name_of_libvirt_s_kind_without_a_release_is_no_machine_type(string machine, string emulator, string words)
+    {
+        (string? message, string? remedy) = RefusalOf($"-M {machine} -m 1G", emulator);
+        Assert.AreEqual($"QEMU refuses to start the guest: {words}", message);
+        Assert.Contains($"{machine}-{emulator}", remedy!);
+    }
 }

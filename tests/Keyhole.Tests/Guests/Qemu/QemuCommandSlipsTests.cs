@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System.IO;
+using System.Linq;
+using System.Text;
+using Keyhole.Diagnostics;
+using Keyhole.Guests;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Tests.Guests.Qemu;
+
+/// <summary>Commands as people paste them: cut, with a dash that got lost, made by a script or by another program.</summary>
+[TestClass]
+public sealed class QemuCommandSlipsTests
+{
+    private static string Error(string text)
+    {
+        Assert.IsFalse(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text)), "qemu.cmd").TryGet(out _, out InputError? error), text);
+        return error!.ToString();
+    }
+
+    private static string Devices(string text) =>
+        string.Join(" ", QemuCommandLineTests.Read(text).Qemu!.Machine.Devices.Select(static device => device.Driver));
+
+    [TestMethod]
+    [DataRow("qemu-system-x86_64 -M q35 \\\n  -nodefaults \\\n")]
+    [DataRow("qemu-system-x86_64 -M q35 \\\n  -nodefaults \\   \n\n \n")]
+    [DataRow("qemu-system-x86_64 -M q35 \\\n  -nodefaults \\")]
+    public void A_command_that_ends_in_a_backslash_before_its_memory_is_not_all_there(string text) =>
+        Assert.StartsWith("qemu.cmd:2: the command goes on behind this line, which ends in a backslash", Error(text));
+
+    [TestMethod]
+    [DataRow("qemu-system-x86_64 -M q35 -m 1G \\\n", true)]
+    [DataRow("qemu-system-x86_64 -M q35 -m 1G \\\n\n", true)]
+    [DataRow("qemu-system-x86_64 -M q35 \\\n\n -m 1G\n", false)]
+    [DataRow("qemu-system-x86_64 -M q35 -m 1G \\\n\necho done\n", false)]
+    public void A_backslash_behind_which_nothing_is_left_is_remarked(string text, bool isRemarked) => Assert.AreEqual(isRemarked,
+        QemuCommandLineTests.ReadDocument(text).Remarks.Contains("line 1 ends in a backslash: if the command goes on, what follows is missing"));
+
+    [TestMethod]
+    [DataRow("-m 4G cpu host,kvm=on", "\"cpu\" has no dash before it")]
+    [DataRow("-m 4G -device vfio-pci host=01:00.0", "\"host=01:00.0\" belongs to no option")]
+    [DataRow("-m 4G \u2013device pci-testdev", "the dash before \"device\" is a typographic one")]
+    [DataRow("-m 4G a.img b.img", "\"b.img\" belongs to no option: QEMU takes it for a disk's image, at the place of another disk")]
+    [DataRow("-m 4G -hda a.img b.img", "\"b.img\" belongs to no option: QEMU takes it for a disk's image, at the place of another disk")]
+    public void A_word_of_no_option_that_QEMU_ends_at_is_refused(string options, string words)
+    {
+        Assert.StartsWith($"qemu.cmd:1: {words}", Error($"qemu-system-x86_64 {options}"));
+        Assert.StartsWith($"qemu.cmd:3: {words}", Error($"memory: 1024\nmachine: q35\nargs: {options}\n"));
+    }
+
+    [TestMethod]
+    [DataRow("disk.img", false)]
+    [DataRow("/dev/vg/a=b", false)]
+    [DataRow("nbd:localhost:10809", false)]
+    [DataRow("disk", true)]
+    public void A_word_of_no_option_that_may_be_a_disk_is_one(string word, bool isRemarked)
+    {
+        GuestDocument guest = QemuCommandLineTests.ReadDocument($"qemu-system-x86_64 -m 1G {word}");
+
+        Assert.AreEqual(1UL << 20, guest.Guest.MemoryKiB);
+        Assert.AreEqual(isRemarked, guest.Remarks.Any(static remark => remark.Contains("belongs to no option", System.StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    [DataRow("\"$QEMU\" -M q35 \\\n -m 1G -device pci-testdev")]
+    [DataRow("numactl -m 1 -N 1 ${QEMU_BIN} \\\n -M q35 -m 1G -device pci-testdev")]
+    [DataRow("QEMU=/opt/qemu/bin/qemu-system-x86_64\n$QEMU -M q35 -m 1G -device pci-testdev")]
+    public void A_program_that_a_script_has_in_a_variable_is_QEMU(string text) => Assert.AreEqual("pci-testdev", Devices(text));
+
+    [TestMethod]
+    [DataRow("RAM=1G\nargs=(\n  -M q35 -m \"$RAM\" # as much\n\n  -device pci-testdev\n)\nqemu-system-x86_64 \"${args[@]}\"")]
+    [DataRow("args=( -M q35 )\nargs+=( -m 1G\n-device pci-testdev )\nqemu-system-x86_64 -nodefaults ${args[@]} -S")]
+    [DataRow("gpu=(-device pci-testdev)\nargs=(-m 1G \"${gpu[@]}\")\nqemu-system-x86_64 \\\n \"${args[@]}\"")]
+    public void An_array_that_the_script_fills_once_and_for_all_is_put_in(string text)
+    {
+        Assert.AreEqual(1UL << 20, QemuCommandLineTests.Read(text).MemoryKiB);
+        Assert.AreEqual("pci-testdev", Devices(text));
+    }
+
+    [TestMethod]
+    [DataRow("args=( -m 1G )\nif [ -n \"$1\" ]; then\n  args+=( -device pci-testdev )\nfi")]
+    [DataRow("args=( -m 1G )\nargs=( -m 2G )")]
+    [DataRow("args+=( -m 1G )")]
+    [DataRow("args=( -m 1G )\nargs[1]=2G")]
+    [DataRow("args=( -m 1G")]
+    [DataRow("cat <<EOF\nargs=( -m 1G )\nEOF")]
+    [DataRow("args=( -m 1G )\nsource ./more")]
+    [DataRow("f() {\nargs=( -m 1G )\n}")]
+    [DataRow("")]
+    public void An_array_that_may_have_other_words_is_not_put_in_and_is_named(string above) =>
+        Assert.Contains("\"${args[@]}\" is filled in by a shell", Error($"{above}\nqemu-system-x86_64 \"${{args[@]}}\""));
+
+    [TestMethod]
+    [DataRow("docker run -it \\\n --device /dev/kvm -p 50922:10022 \\\n -e EXTRA=\"-device vfio-pci,host=01:00.0\" a/docker-osx", "Docker")]
+    [DataRow("sudo podman run --device /dev/kvm -e RAM=16 a/docker-osx", "Podman")]
+    [DataRow("quickemu --vm macos.conf", "quickemu")]
+    public void A_command_in_which_another_program_makes_QEMU_s_is_told_to_be_one(string text, string program)
+    {
+        string error = Error(text);
+        Assert.StartsWith($"qemu.cmd:1: a command of {program}", error);
+        Assert.Contains("give QEMU's own command", error);
+    }
+}
