@@ -68,6 +68,37 @@ public sealed class VerifyNotCreatedTests
         Assert.StartsWith("refused: \"", answer.RootElement.GetProperty("differences")[0].GetProperty("observed").GetString());
     }
 
+    private const string Vif = "libxl: error: libxl_create.c:1676:domcreate_attach_devices: Domain 5:unable to add vif devices\n"
+        + "libxl: error: libxl_domain.c:1183:libxl__destroy_domid: Domain 5:Non-existant domain\n";
+
+    /// <summary>Where libvirt logs, all guests of weeks stand.</summary>
+    [TestMethod]
+    [DataRow(Vif + LayOut + "libxl: error: libxl_dom.c:583:libxl__build_dom: xc_dom_boot_mem_init failed: Cannot allocate memory\n" + End)]
+    [DataRow("Parsing config from /etc/xen/a.cfg\n" + LayOut + "libxl: error: x.c:1:f: Domain 1:cannot (re-)build domain: -3\n"
+        + "Parsing config from /etc/xen/a.cfg\nxc: error: panic: a.c:1: f: Cannot allocate memory\n" + End)]
+    public void Of_several_guests_that_were_not_created_the_last_is_told_of(string log)
+    {
+        string text = Verify(log, "--type", "pv").Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+        Assert.Contains("Cannot allocate memory\"): no kernel of it ran", text);
+        Assert.DoesNotContain("vif", text);
+    }
+
+    /// <summary>To be removed a device has to have been there; and what goes on behind another guest's error was created.</summary>
+    [TestMethod]
+    [DataRow("libxl: error: libxl_device.c:1141:device_backend_callback: Domain 7:unable to remove device with path /local/domain/0/backend/vif/7/0\n"
+        + "libxl: error: libxl_domain.c:1530:devices_destroy_cb: Domain 7:libxl__devices_destroy failed\n"
+        + "libxl: error: libxl_domain.c:1459:domain_destroy_callback: Domain 7:Unable to destroy guest\n"
+        + "libxl: error: libxl_domain.c:1386:domain_destroy_cb: Domain 7:Destruction of domain failed\n")]
+    [DataRow("Parsing config from /etc/xen/other.cfg\n" + Vif + "Parsing config from /etc/xen/domU.cfg\n"
+        + "domainbuilder: detail: xc_dom_alloc_segment:   kernel       : 0x100000 -> 0x135000  (pfn 0x100 + 0x35 pages)\n")]
+    public void A_guest_that_is_shut_down_and_one_that_is_created_behind_another_s_error_are_none_that_was_not_created(string log)
+    {
+        CommandRun run = Verify(log, "--type", "pv");
+
+        Assert.DoesNotContain("not created", run.Output);
+    }
+
     /// <summary>Seen with a 32-bit guest on a Xen without them, and with a kernel that is none for PVH.</summary>
     [TestMethod]
     [DataRow("Operation not supported")]

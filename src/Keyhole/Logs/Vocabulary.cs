@@ -287,6 +287,7 @@ internal static class Vocabulary
         new(ToolstackErrors.LibvirtsLibxc, KernelMessageKind.Other, "xc: panic: xc_dom_boot.c:120: xc_dom_boot_mem_init: failed"),
         new(ToolstackErrors.Xenopsds, KernelMessageKind.Other, "Error from xenguesthelper: xenguest: xc_dom_build_image: panic: failed"),
         new(ToolstackErrors.Xls, KernelMessageKind.Other, ToolstackErrors.Xls),
+        new(ToolstackErrors.Start, KernelMessageKind.Other, ToolstackErrors.Start + "/etc/xen/domU.cfg"),
         new(ToolstackErrors.NotAssigned, KernelMessageKind.Other, "It's disallowed to assign 0000:00:1a.0 with shared RMRR at 1000 for d1."),
         new("Dom0 memory m", KernelMessageKind.Other, PvhDom0sMap),
         new("Building a P", KernelMessageKind.Other, "*** " + BuildingPvh + " ***"),
