@@ -114,6 +114,12 @@ public sealed record BootFacts
     /// <summary>Another end than one in the memory setup: a panic, a BUG, an Oops.</summary>
     public LogFact<BootFailure>? BootFailure { get; init; }
 
+    /// <summary>A BUG or an Oops that ended what the kernel was doing, and behind which it goes on: the last one.</summary>
+    internal LogFact<BootFailure>? Survived { get; init; }
+
+    /// <summary>The last line that shows that the kernel runs, of those that were looked for.</summary>
+    internal int? AliveLine { get; init; }
+
     /// <summary>The message with which a kernel stops, in the words of <see cref="Forecasts.BootForecast.Message"/>.</summary>
     public LogFact<string>? PanicMessage { get; init; }
 

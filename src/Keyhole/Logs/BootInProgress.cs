@@ -30,6 +30,7 @@ internal sealed class BootInProgress
     private LogFact<string>? _sleep;
     private string? _xensCause;
     private ulong _milliseconds;
+    private bool _hasPanicked;
     private bool _hasBootConsole;
     private bool _isReplayed;
     private LogMap? _map;
@@ -55,7 +56,8 @@ internal sealed class BootInProgress
     public int FirstLine => _firstLine;
 
     public bool HasKernelLines => _pvhMap is not null
-        || _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || IsOver || _facts.BootFailure is not null;
+        || _hasLinesBeforeMap || _hasLinesBehindMap || _map is not null || IsOver || _facts.BootFailure is not null
+        || _facts.Survived is not null;
 
     /// <summary>Whether nothing but sleep tells of it.</summary>
     public bool IsSleepAlone => _sleep is not null && !HasKernelLines && _xenLines.Count == 0;
@@ -167,6 +169,15 @@ internal sealed class BootInProgress
         _lastLine = Math.Max(_lastLine, line);
     }
 
+    /// <summary>A line shows that the kernel runs: it got through its memory setup, and an Oops before was not its end.</summary>
+    public void NoteLife(int line)
+    {
+        if (IsOver || _facts.PanicMessage is not null || _hasPanicked)
+            return;
+        _facts = _facts with { AliveLine = line, Survived = _facts.BootFailure ?? _facts.Survived, BootFailure = null };
+        _lastLine = line;
+    }
+
     public void Add(in KernelMessage message, int line)
     {
         if (message.Kind == KernelMessageKind.Sleep)
@@ -192,6 +203,7 @@ internal sealed class BootInProgress
             _kernel ??= message.Kernel;
         }
 
+        _hasPanicked |= message is { BootFailure.Kind: BootFailureKind.KernelPanic };
         _hasBootConsole |= message is { Kind: KernelMessageKind.Console, Text: "boot" };
         _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
         _hasLinesBeforeMap |= message.IsBeforeMap;

@@ -187,7 +187,7 @@ public static class BootLog
                 return;
             }
 
-            var message = KernelMessage.Parse(line.Text);
+            KernelMessage message = line.IsLifeSign ? default : KernelMessage.Parse(line.Text);
             if (boot is not null
                 && (message.Kind == KernelMessageKind.NextBoot ? boot.HasKernelLines : boot.IsOverBefore(line.Milliseconds)))
             {
@@ -199,6 +199,8 @@ public static class BootLog
             // A quotation may begin there: what ends behind it is no boot.
             if (message.Kind == KernelMessageKind.Sleep && boot is null)
                 boot = Begin(BootOwner.Unknown, console, line.Number);
+            if (line.IsLifeSign)
+                boot?.NoteLife(line.Number);
             if (message.Kind is KernelMessageKind.Other or KernelMessageKind.NextBoot)
                 return;
             trace.Clear();

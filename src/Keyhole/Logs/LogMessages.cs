@@ -63,11 +63,12 @@ internal sealed class LogMessages
             && KernelMessage.MayGoOn(TextOf(line));
 
     /// <summary>Keeps a line with one of the words, up to a number for each.</summary>
-    public void Keep(ReadOnlySpan<char> line, int number)
+    /// <returns>What is kept; null where nothing is.</returns>
+    public LogLine? Keep(ReadOnlySpan<char> line, int number)
     {
         int word = WordIn(line);
         if (word < 0 || _linesOfWord[word] >= MaxLinesOfAWord)
-            return;
+            return null;
         _linesOfWord[word]++;
         bool isCommandLine = s_messageWords[word] == CommandLineWord;
         LogLine kept = ToLogLine(line, number, isCommandLine ? MaxCommandLineLength : MaxLineTextLength);
@@ -78,7 +79,11 @@ internal sealed class LogMessages
             _wordsLength = line.TrimEnd(' ').Length;
         if (isCommandLine && line.Length >= LogScanner.NarrowestWrap)
             _beforeCommandLine = BeforeSpeaker(line).ToString();
+        return kept;
     }
+
+    /// <summary>Keeps a line that shows that a kernel goes on.</summary>
+    public void KeepSign(ReadOnlySpan<char> line, int number) => _lines.Add(ToLogLine(line, number, MaxLineTextLength) with { IsLifeSign = true });
 
     /// <summary>In the log's order.</summary>
     public ImmutableArray<LogLine> ToLines() => [.. _lines];

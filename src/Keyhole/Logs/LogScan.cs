@@ -142,6 +142,9 @@ public sealed record LogLine(int Number, LogSpeaker Speaker, string Text)
     /// <summary>Milliseconds since the boot by a kernel's own stamp; null without one.</summary>
     internal ulong? Milliseconds { get; init; }
 
+    /// <summary>Whether it says nothing of memory, and shows that its kernel goes on behind its map or an Oops.</summary>
+    internal bool IsLifeSign { get; init; }
+
     /// <summary>
     /// What follows of Xen's command line in a log that was wrapped at the edge of a screen or by a mail program: each further line behind a line
     /// feed, 2,048 characters at most. Whether a blank stood where it was wrapped nobody can tell.

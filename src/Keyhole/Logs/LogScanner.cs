@@ -36,6 +36,9 @@ public sealed class LogScanner
     private static readonly SearchValues<string> s_messageAndPciWords =
         SearchValues.Create([.. Vocabulary.Marks, .. PciLogBuilder.Words], StringComparison.Ordinal);
 
+    private static readonly SearchValues<string> s_kernelsMapWords =
+        SearchValues.Create(["Xen: [", "Xen: 0", "BIOS-e820: "], StringComparison.Ordinal);
+
     private readonly TextLines _text;
     private readonly LogTraits _traits = new();
     private readonly DeviceLines _devices = new();
@@ -45,12 +48,16 @@ public sealed class LogScanner
     private readonly WrappedLine _held = new();
     private readonly RepeatedLines _repeated = new();
     private readonly PciLogBuilder? _pci;
+    private readonly LifeSigns _signs = new();
     private readonly List<int> _omissions = [];
 
     private readonly char[] _plain = new char[TextLines.MaxLineLength];
 
     /// <summary>1-based number of the line that is being read; of one that was put together its first.</summary>
     private int _number;
+
+    /// <summary>Whether the line that was read last shows that a kernel goes on.</summary>
+    private bool _isSign;
 
     /// <summary>Whether the line that is being read has been held already, or is whole: it is not held again.</summary>
     private bool _isReleased;
@@ -103,7 +110,7 @@ public sealed class LogScanner
         while (true)
         {
             bool isAmid = _maps.AreOpen || _messages.AreOpen || _held.Count > 0 || _pci is { IsOpen: true };
-            if (!isAmid && _pci is null)
+            if (!isAmid && _pci is null && !_signs.AreWanted)
                 _text.SkipTo(s_wordsToStopAt, LogMessages.Words);
             if (!_text.TryRead(out ReadOnlySpan<char> line))
                 break;
@@ -116,14 +123,15 @@ public sealed class LogScanner
             _releases.Read(line, _text.Number);
             if (OmissionMarks.KindOf(line) is OmissionKind.Written or OmissionKind.Counted && _omissions.Count < MostOmissions)
                 _omissions.Add(_text.Number);
-            if (!isAmid && _pci is null && !line.ContainsAny(MapAndTraitWords) && !line.ContainsAny(LogMessages.Words))
+            _isSign = _signs.AreWanted && !line.ContainsAny(LogMessages.Words) && _signs.Show(line);
+            if (!isAmid && _pci is null && !_isSign && !line.ContainsAny(MapAndTraitWords) && !line.ContainsAny(LogMessages.Words))
                 continue;
             if (_pci is not null)
             {
                 // What stands for lines that are left out has none of the words.
                 bool isLogs = line.ContainsAny(MapAndTraitWords) || line.ContainsAny(s_messageAndPciWords);
                 _pci.NoteOmission(line, _text.Number, isLogs);
-                if (!isAmid && !isLogs)
+                if (!isAmid && !isLogs && !_isSign)
                     continue;
             }
 
@@ -161,6 +169,9 @@ public sealed class LogScanner
                 return;
             _maps.TryRead(line, number, isWhole: true);
         }
+
+        if (line.ContainsAny(s_kernelsMapWords))
+            _signs.WatchMap();
 
         ReadMessages(line);
     }
@@ -253,9 +264,16 @@ public sealed class LogScanner
         if (line.ContainsAny(s_traitWords) && !_traits.TryRead(_maps.WithoutIndentation(line), _number) && line.Length >= NarrowestWrap
             && Hold(WrappedKind.Trait, line))
             return;
+        if (_isSign && !_isReleased && _number == _text.Number)
+        {
+            _messages.KeepSign(line, _number);
+            return;
+        }
+
         if (!line.ContainsAny(LogMessages.Words) || (!_isReleased && _messages.MayGoOn(line) && Hold(WrappedKind.Message, line)))
             return;
-        _messages.Keep(line, _number);
+        if (_messages.Keep(line, _number) is { Speaker: LogSpeaker.Kernel } kept && BootFailure.OfKernel(kept.Text) is not null)
+            _signs.WatchEnd(kept.Milliseconds);
     }
 
     private LogScan ToScan() => new()

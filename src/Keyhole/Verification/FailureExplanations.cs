@@ -22,7 +22,7 @@ internal static class FailureExplanations
 {
     public static IEnumerable<string> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings)
     {
-        foreach (string text in OfNeeds(observed.Facts).Concat(LaterEnd.Explain(observed)))
+        foreach (string text in OfNeeds(observed.Facts).Concat(OfSurvived(observed.Facts)).Concat(LaterEnd.Explain(observed)))
             yield return text;
         if (observed.Facts.PanicMessage is not null || observed.BootFailure is not { } failure)
         {
@@ -51,6 +51,11 @@ internal static class FailureExplanations
     /// <summary>What got no memory in a kernel that goes on.</summary>
     public static IEnumerable<string> OfNeeds(BootFacts facts) =>
         facts.Needs.Select(static need => $"Line {need.Line}: \"{need.Value}\": {KernelNeeds.Of(need.Value)?.Says}.");
+
+    /// <summary>An Oops behind which the kernel goes on.</summary>
+    public static IEnumerable<string> OfSurvived(BootFacts facts) => facts is { Survived: { } oops, AliveLine: { } line }
+        ? [$"Line {oops.Line}: {Quoted(oops.Value)}: it ended what the kernel was doing there, and not the boot, which goes on (line {line})."]
+        : [];
 
     /// <summary>Xen's own death, and why where Xen says that in a line before it.</summary>
     public static string OfXensOwnEnd(LogFact<BootFailure> failure)
@@ -201,7 +206,7 @@ internal static class FailureExplanations
     /// <summary>Whether something is in the log that only comes once the memory setup is over.</summary>
     private static bool IsOver(ObservedBoot observed) =>
         observed.Facts is { Memory: not null } or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null }
-            or { FirstProgramLine: not null }
+            or { FirstProgramLine: not null } or { AliveLine: not null }
             || observed.Sleep is not null || !observed.Facts.FailedClaims.IsEmpty || !observed.Facts.Needs.IsEmpty;
 
     private static string Quoted(BootFailure failure) => $"\"{failure.Words}\"";

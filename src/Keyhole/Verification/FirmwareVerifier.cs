@@ -113,6 +113,7 @@ public static class FirmwareVerifier
             explanations.Insert(0, $"The log is of Linux {unknown.Value} (line {unknown.Line}), which is none of those that are known (3.2 to 7.3): "
                 + $"where the kernel matters it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}.");
         explanations.AddRange(FailureExplanations.OfNeeds(observed.Facts).Select(static text => (Phrase)text));
+        explanations.AddRange(FailureExplanations.OfSurvived(observed.Facts).Select(static text => (Phrase)text));
         if (observed.BootFailure is { } failure)
         {
             Finding[] compared = [.. verification.Findings.Where(static finding => finding.What != Verifier.OutcomeWhat)];

@@ -138,7 +138,7 @@ public static class PvhDom0Verifier
         bool isKnown = plan.Verdict is { Outcome: not GuestOutcome.NotKnown };
         string? expected = !isKnown ? null : boots ? "boots" : "halts";
         int? alive = observed.Facts.Memory?.Line ?? observed.Facts.PciGap?.Line ?? observed.Facts.Ramdisk?.Line
-            ?? observed.Facts.FirstProgramLine ?? observed.Sleep?.Line;
+            ?? observed.Facts.FirstProgramLine ?? observed.Facts.AliveLine ?? observed.Sleep?.Line;
         if (observed.Facts.PanicMessage is { } words)
             findings.Add(new(Verifier.OutcomeWhat, expected, $"halts: \"{words.Value}\"", words.Line, Agrees: false));
         else if (observed.BootFailure is { } failure)
@@ -258,7 +258,7 @@ public static class PvhDom0Verifier
                 + $"{Setting.Kernel} names another.";
         if (Assumptions.OfDom0(plan, "4.12 or later") is { } assumed)
             yield return assumed;
-        foreach (string text in FailureExplanations.OfNeeds(observed.Facts))
+        foreach (string text in FailureExplanations.OfNeeds(observed.Facts).Concat(FailureExplanations.OfSurvived(observed.Facts)))
             yield return text;
         foreach (string text in LaterEnd.Explain(observed))
             yield return text;

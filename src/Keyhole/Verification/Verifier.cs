@@ -210,7 +210,7 @@ public static class Verifier
             return new(what, expected, Halts(words.Value), words.Line, forecast.Halts && forecast.Message == words.Value);
         int? alive = facts.Memory?.Line ?? facts.PciGap?.Line ?? facts.Remapped?.Line ?? facts.Ramdisk?.Line ?? facts.FirstProgramLine
             ?? (facts.FailedClaims.IsEmpty ? (int?)null : facts.FailedClaims[0].Line) ?? (facts.Needs.IsEmpty ? (int?)null : facts.Needs[0].Line)
-            ?? observed.Sleep?.Line;
+            ?? facts.AliveLine ?? observed.Sleep?.Line;
         // Where the setup was to halt, Xen's or the kernel's word that all is over is that halt, if nothing behind the setup had been said.
         if (observed.BootFailure is { } failure)
             return new(what, expected, FailureText(failure.Value), failure.Line, forecast.Halts && !observed.IsXensOwnEnd
