@@ -116,7 +116,8 @@ public sealed record HvmSettings
         return settings.Refusal is null ? settings with { Devices = DevicesOf(keys, settings, out bool boardUsb), HasBoardUsb = boardUsb } : settings;
     }
 
-    /// <summary>firmware= has the last word where it names one or "uefi", of which xl takes any beginning, and is else a path of a hvmloader.</summary>
+    /// <summary>firmware= has the last word where it names one or "uefi", of which xl takes any beginning, and is else a path of a
+    /// hvmloader.</summary>
     private static HvmSettings OfFirmware(HvmSettings settings, XlSettings keys)
     {
         FirmwareName old = Named(keys.Text("bios") ?? "") ?? FirmwareName.SeaBios;
@@ -159,7 +160,7 @@ public sealed record HvmSettings
             return $"soundhw={InputError.Quote(sound)} is not modelled";
         foreach (string argument in (ImmutableArray<string>)[.. keys.List("device_model_args"), .. keys.List("device_model_args_hvm")])
         {
-            if (argument is "-M" or "-machine" or "--machine" or "-global" or "--global" or "-readconfig" or "--readconfig")
+            if (argument is ['-', ..] && argument.TrimStart('-') is "M" or "machine" or "global" or "readconfig")
                 return $"what {argument} of device_model_args= changes is not modelled";
         }
 

@@ -71,7 +71,8 @@ public sealed record HostComplaints
         : MapFailures.Max(static failure => BitOperations.Log2(failure.Address + ulong.Max(failure.SizeBytes, 1) - 1) + 1) is > 32 and var bits
             ? int.Min(bits, 52) : null;
 
-    /// <summary>Whether what was mapped lies where OVMF has its 64-bit window, the last eighth of the guest's addresses: it has no more then.</summary>
+    /// <summary>Whether what was mapped lies where OVMF has its 64-bit window, the last eighth of the guest's addresses: it has no more
+    /// then.</summary>
     internal bool IsMappedAtTheEnd =>
         MappedBits is { } bits && bits >= LeastOfWindow && MapFailures.Any(failure => failure.Address >> (bits - 3) == 7);
 

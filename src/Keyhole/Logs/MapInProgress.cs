@@ -229,12 +229,13 @@ internal sealed class MapInProgress
             && _entries[^1].Address == 0;
         for (int i = 1; isReversed && i < _entries.Count; i++)
             isReversed = !_entries[i].Wraps && _entries[i].End <= _entries[i - 1].Address;
-        return !isReversed ? null : InputError.Malformed(_source, _entryLines[0], "the map stands there from its end to its start: the log is in reverse order",
+        return !isReversed ? null : InputError.Malformed(_source, _entryLines[0],
+            "the map stands there from its end to its start: the log is in reverse order",
             "give it from its first line on: journalctl without -r, or through tac");
     }
 
-    /// <summary>Lines of two maps, mixed line by line or as by their stamps: some entries are over others, and they are those of maps in turns, or most
-    /// stand there twice. Xen and Linux put a map in order before they print it, but for one with an entry that wraps.</summary>
+    /// <summary>Lines of two maps, mixed line by line or as by their stamps: some entries are over others, and they are those of maps in turns, or
+    /// most stand there twice. Xen and Linux put a map in order before they print it, but for one with an entry that wraps.</summary>
     private InputError? MixtureIn()
     {
         if (Kind is not (LogMapKind.LinuxFirmware or LogMapKind.GuestKernel or LogMapKind.XenFirmware))
@@ -258,7 +259,7 @@ internal sealed class MapInProgress
         bool isMostlyTwice = (twice + _repeats) * 3 >= _entries.Count + _repeats && Kind != LogMapKind.XenFirmware;
         return over < 0 || isDoubled || !(isMostlyTwice || IsOfMapsInTurns()) ? null : InputError.Malformed(_source, _entryLines[over],
             $"the lines of two maps are mixed here, of two boots, machines or guests: {_entries[over].Range} is over another of the entries",
-            "give the log of one boot of one machine, its lines in their order: one console's file, or journalctl -b without --merge");
+            "give the log of one boot of one machine, its lines in their order: one console's file, or journalctl -b without -m");
     }
 
     /// <summary>Whether the entries are those of a few maps in turns: each in order, as far as its entries go, and each beginning at the memory's

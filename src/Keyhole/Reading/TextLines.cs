@@ -246,8 +246,8 @@ internal sealed class TextLines
         _length = kept;
     }
 
-    /// <summary>What is meant by the character that a byte ends, and how many of those before it belong to that; the byte itself where nothing else is
-    /// meant.</summary>
+    /// <summary>What is meant by the character that a byte ends, and how many of those before it belong to that; the byte itself where nothing else
+    /// is meant.</summary>
     private static char Plain(char trail, ReadOnlySpan<char> before, out int lead)
     {
         const char leadOfTwo = '\u00c2';

@@ -191,8 +191,8 @@ internal static class HostOptions
         problems.Add(new(
             Severity.Warning,
             ReserveProblemCodes.CommandLineConflict,
-            $"hugepages= among the host's options (line {standing.Line}) asks for {ByteSize.ToText(standing.HugePageBytes)}; the plan leaves the host "
-                + $"{ByteSize.ToText(left)} of RAM",
+            $"hugepages= among the host's options (line {standing.Line}) asks for {ByteSize.ToText(standing.HugePageBytes)}; the plan leaves the "
+                + $"host {ByteSize.ToText(left)} of RAM",
             Remedy: "ask for fewer, or keep less"));
     }
 

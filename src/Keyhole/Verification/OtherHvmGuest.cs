@@ -33,10 +33,11 @@ internal static class OtherHvmGuest
         if (plan.Guest.Type != GuestType.Hvm || plan.Firmware is null || BiosIn(observed, scan) is not { } bios)
             return null;
         (string name, string how) = plan.Guest.Hvm.Firmware == FirmwareName.Ovmf ? ("OVMF", "bios=\"ovmf\"") : ("SeaBIOS", "bios=\"seabios\"");
-        return bios.Value == name || bios.Value is not (RomBiosName or "SeaBIOS" or "OVMF") ? null
-            : $"The log is of a guest with {bios.Value} (line {bios.Line}: \"{Vocabulary.RequestedBios}{bios.Value}\"), and the forecast is for one "
-                + $"with {name} ({how}). Give its configuration with {Setting.Guest}"
-                + $"{(bios.Value == RomBiosName ? "; xl has ROMBIOS with device_model_version=\"qemu-xen-traditional\" alone" : "")}.";
+        if (bios.Value == name || bios.Value is not (RomBiosName or "SeaBIOS" or "OVMF"))
+            return null;
+        return $"The log is of a guest with {bios.Value} (line {bios.Line}: \"{Vocabulary.RequestedBios}{bios.Value}\"), and the forecast is for one "
+            + $"with {name} ({how}). Give its configuration with {Setting.Guest}"
+            + $"{(bios.Value == RomBiosName ? "; xl has ROMBIOS with device_model_version=\"qemu-xen-traditional\" alone" : "")}.";
     }
 
     /// <summary>The last that hvmloader names for this guest.</summary>

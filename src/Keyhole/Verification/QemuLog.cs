@@ -21,7 +21,7 @@ public static class QemuLog
         return error.Code == InputErrorCode.NothingInIt && scan.Maps.IsEmpty && !BootLog.Of(scan).Any(static boot => boot.HasKernelLines)
             && scan.Lines.FirstOrDefault(static line => QemuLogWords.Are(line.Text)) is { } first
             ? InputError.NothingInIt(error.Source, first.Number, $"this is QEMU's own log ({InputError.Quote(first.Text)}), and nothing that a "
-                + "guest's kernel says of its memory is in it", error.Remedy)
+                + $"guest's kernel says of its memory is in it", error.Remedy)
             : error;
     }
 }

@@ -68,7 +68,7 @@ internal sealed partial class QemuArguments
         else if (_hasDiskAtZero && !IsLeftOut(text))
         {
             Fail(Malformed, word, $"{InputError.Quote(text)} belongs to no option: QEMU takes it for a disk's image, at the place of another disk "
-                + "(\"drive with bus=0, unit=0 (index=0) exists\")", "give it to its option, or take it out");
+                + $"(\"drive with bus=0, unit=0 (index=0) exists\")", "give it to its option, or take it out");
         }
         else if (text.AsSpan().IndexOfAny('.', '/', ':') < 0 && !IsLeftOut(text))
         {
