@@ -7,7 +7,6 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
-using Keyhole.E820;
 using Keyhole.Logs;
 using Keyhole.Pci;
 using Keyhole.Platforms;
