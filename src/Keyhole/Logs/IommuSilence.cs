@@ -21,19 +21,35 @@ internal static class IommuSilence
     /// <summary>What it says of each device up to 5.2.</summary>
     private const string AddingOfOld = "iommu: Adding device ";
 
+    /// <summary>What it says of an IOMMU that it sets up, where it is not certain that devices go through it: AMD's driver of what its IOMMUs can,
+    /// Intel's of how it speaks to them and of memory that it maps.</summary>
+    private static readonly string[] s_shown =
+    [
+        "AMD-Vi: Interrupt remapping enabled", "AMD-Vi: Virtual APIC enabled", "AMD-Vi: X2APIC enabled", "AMD-Vi: Extended features",
+        "AMD-Vi:  Extended features", "AMD-Vi: Lazy IO/TLB flushing enabled", "AMD-Vi: IO/TLB flush on unmap enabled",
+        "AMD-Vi: Initialized for Passthrough Mode", "AMD-Vi: device isolation enabled", "Using Queued invalidation",
+        "Using Register based invalidation", "etting identity map for device", "ardware identity mapping for device", "unity mapping for LPC",
+        "virtio_iommu virtio",
+    ];
+
     /// <summary>Words of which one stands in every line that is looked at.</summary>
-    public static string[] Words => [.. s_setUp, AddingOfOld];
+    public static string[] Words => [.. s_setUp, .. s_shown, AddingOfOld];
 
     /// <summary>Whether a line is one of those.</summary>
-    public static bool IsMeant(ReadOnlySpan<char> line)
+    public static bool IsMeant(ReadOnlySpan<char> line) =>
+        IsSetUp(line) || HasAny(line, s_shown) || line.Contains(AddingOfOld, StringComparison.Ordinal);
+
+    private static bool IsSetUp(ReadOnlySpan<char> line) => HasAny(line, s_setUp);
+
+    private static bool HasAny(ReadOnlySpan<char> line, string[] all)
     {
-        foreach (string words in s_setUp)
+        foreach (string words in all)
         {
             if (line.Contains(words, StringComparison.Ordinal))
                 return true;
         }
 
-        return line.Contains(AddingOfOld, StringComparison.Ordinal);
+        return false;
     }
 
     /// <param name="scan">The log.</param>
@@ -54,9 +70,9 @@ internal static class IommuSilence
         {
             if (number <= first || number >= last)
                 continue;
-            if (line.Contains(AddingOfOld, StringComparison.Ordinal) || WidthTraits.UseIn(line) is not null)
+            if (line.Contains(AddingOfOld, StringComparison.Ordinal) || HasAny(line, s_shown) || WidthTraits.UseIn(line) is not null)
                 return false;
-            isSetUp |= IsMeant(line);
+            isSetUp |= IsSetUp(line);
         }
 
         return isSetUp;

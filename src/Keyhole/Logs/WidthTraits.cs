@@ -15,7 +15,7 @@ internal sealed class WidthTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static string[] Words =>
-        [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OnCommandLine, .. s_inUse, .. IommuSilence.Words];
+        [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OffOfOld, OnCommandLine, .. s_inUse, .. IommuSilence.Words];
 
     private const string Capability = "cap = ";
     private const string Amd = "AMD-Vi";
@@ -25,7 +25,8 @@ internal sealed class WidthTraits
 
     /// <summary>What Linux says where its command line has it off (intel_iommu_setup; amd/init.c, to which up to 5.0 more words belong).</summary>
     private const string Off = "IOMMU disabled";
-    private static readonly string[] s_offs = ["DMAR: IOMMU disabled", "AMD-Vi: AMD IOMMU disabled"];
+    private const string OffOfOld = "Intel-IOMMU: disabled";
+    private static readonly string[] s_offs = ["DMAR: IOMMU disabled", "AMD-Vi: AMD IOMMU disabled", OffOfOld];
 
     /// <summary>What it says when one works. "IOMMU enabled" is none of these: it repeats the command line.</summary>
     private static readonly string[] s_inUse = ["Intel(R) Virtualization Technology for Directed I/O", ": Adding to iommu group ", FoundOne];
@@ -101,11 +102,20 @@ internal sealed class WidthTraits
                 return false;
         }
 
-        // A mediated device, and one that is given away without an IOMMU, have groups as well: those are not found at boot ("pci 0000:").
         bool isFound = line.Contains(s_inUse[0], StringComparison.Ordinal) || line.Contains(FoundOne, StringComparison.Ordinal)
-            || (line.Contains(s_inUse[1], StringComparison.Ordinal) && line.Contains("pci 0000:", StringComparison.Ordinal)
-                && !line.Contains("vfio-pci ", StringComparison.Ordinal));
+            || (line.IndexOf(s_inUse[1]) is > 0 and int group && IsDeviceOfHost(line[..group]));
         return isFound ? true : null;
+    }
+
+    /// <summary>Whether a line begins with a PCI function, its driver in front ("pci 0000:00:1f.2"). A mediated device, and one that is given away
+    /// without an IOMMU ("vfio-pci 0000:01:00.0"), have groups as well.</summary>
+    private static bool IsDeviceOfHost(ReadOnlySpan<char> text)
+    {
+        int blank = text.LastIndexOf(' ');
+        if (blank <= 0 || !Pci.PciAddress.TryParse(text[(blank + 1)..], out _))
+            return false;
+        ReadOnlySpan<char> before = text[..blank];
+        return !before[(before.LastIndexOf(' ') + 1)..].Contains("vfio", StringComparison.Ordinal);
     }
 
     /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere. Xen speaks of one that

@@ -2,7 +2,6 @@
 
 using System;
 using System.Collections.Generic;
-using System.Linq;
 using Keyhole.Diagnostics;
 
 namespace Keyhole.Guests;
