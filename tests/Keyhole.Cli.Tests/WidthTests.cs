@@ -30,7 +30,8 @@ public sealed partial class WidthTests
 
     private static readonly int[] s_widths = [60, 80, 120];
 
-    public static IEnumerable<object[]> Commands() => s_commands.SelectMany(static command => s_widths.Select(width => new object[] { command, width }));
+    public static IEnumerable<object[]> Commands() =>
+        s_commands.SelectMany(static command => s_widths.Select(width => new object[] { command, width }));
 
     private static string PathOf(string name) => Path.Combine(AppContext.BaseDirectory, "fixtures", name);
 

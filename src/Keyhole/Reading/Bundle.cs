@@ -181,8 +181,8 @@ internal static class Bundle
     }
 
     /// <summary>Text as programs on Windows write it, made one that others can follow.</summary>
-    private static byte[] InEightBits(byte[] text) => TextLines.FormOf(
-        text.AsSpan(0, Math.Min(text.Length, StreamHead.MaxLength)), out int mark) switch
+    private static byte[] InEightBits(byte[] text) =>
+        TextLines.FormOf(text.AsSpan(0, Math.Min(text.Length, StreamHead.MaxLength)), out int mark) switch
     {
         TextForm.Utf16LittleEndian => Encoding.Convert(Encoding.Unicode, Encoding.UTF8, text, mark, text.Length - mark),
         TextForm.Utf16BigEndian => Encoding.Convert(Encoding.BigEndianUnicode, Encoding.UTF8, text, mark, text.Length - mark),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers;
 
 namespace Keyhole.Reading;
 
@@ -10,6 +11,8 @@ internal static class TerminalText
     private const char Escape = '\x1b';
     private const char Backspace = '\b';
     private const char Bell = '\a';
+
+    private static readonly SearchValues<char> s_parameters = SearchValues.Create("0123456789;?");
 
     /// <summary>Escapes that less, cat -v and editors have made visible.</summary>
     private static readonly string[] s_shownEscapes = ["^[", "ESC"];
@@ -67,7 +70,7 @@ internal static class TerminalText
     {
         if (!text.StartsWith('['))
             return false;
-        int end = text[1..].IndexOfAnyExcept("0123456789;?");
+        int end = text[1..].IndexOfAnyExcept(s_parameters);
         return end >= 0 && text[1 + end] is 'm' or 'K' or 'h' or 'l' or 'J' or 'H';
     }
 

@@ -3,9 +3,8 @@
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
-using Keyhole.Diagnostics;
-using Keyhole.Hosts;
 using Keyhole.Captures;
+using Keyhole.Diagnostics;
 using Keyhole.Tests.Hosts;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -93,7 +92,8 @@ public sealed class MixedMapsTests
         string[] end = isXens ? ["(XEN) Xen is relinquishing VGA console."] : ["NX (Execute Disable) protection: active"];
         return title.Concat(map.Split('\n').Select(static entry => entry.Split(' ')).Select(entry => isXens
             ? $"(XEN)  [{Address(entry[0]):x16}, {Address(entry[1]) - 1:x16}] ({Type(entry[2])})"
-            : $"BIOS-e820: [mem 0x{Address(entry[0]):x16}-0x{Address(entry[1]) - 1:x16}] {Type(entry[2])}")).Concat(end).Select(line => prefix + line);
+            : $"BIOS-e820: [mem 0x{Address(entry[0]):x16}-0x{Address(entry[1]) - 1:x16}] {Type(entry[2])}"))
+            .Concat(end).Select(line => prefix + line);
     }
 
     private static ulong Address(string hex) => ulong.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);

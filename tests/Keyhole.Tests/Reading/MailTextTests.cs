@@ -116,7 +116,8 @@ public sealed class MailTextTests
     [TestMethod]
     public void Attachments_that_are_whole_or_hold_no_log_and_what_a_mailing_list_adds_are_not_told()
     {
-        string log = Convert.ToBase64String(Encoding.ASCII.GetBytes(Log + (Log.Length % 3 == 0 ? "\n" : "")), Base64FormattingOptions.InsertLineBreaks);
+        string log = Convert.ToBase64String(
+            Encoding.ASCII.GetBytes(Log + (Log.Length % 3 == 0 ? "\n" : "")), Base64FormattingOptions.InsertLineBreaks);
         foreach (string mail in new[]
         {
             MailWith(Gzip(Encoding.ASCII.GetBytes(Log))) + "--0123456789--\n",

@@ -53,7 +53,8 @@ public sealed class PastedShapesTests
         ("soft hyphens", static text => Everywhere(text, "-", static _ => "\u00ad-")),
         ("word joiners", static text => Everywhere(text, "-x", static sign => $"\u2060{sign}\u200b")),
         ("overstruck", static text => Everywhere(text, "ReM", static sign => $"{sign}\b{sign}")),
-        ("escapes made visible", static text => EachLine(text, static (line, _) => $"^[[32m{line.Insert(Math.Min(line.Length, 12), "ESC[0;1m")}^[[0m")),
+        ("escapes made visible", static text => EachLine(text,
+            static (line, _) => $"^[[32m{line.Insert(Math.Min(line.Length, 12), "ESC[0;1m")}^[[0m")),
         ("colours", static text => EachLine(text, static (line, _) => $"\x1b[1;32m\x1b[K{line}\x1b[m\x1b[K")),
         ("colours amid", static text => EachLine(text, static (line, _) => line.Insert(Math.Min(line.Length, 12), "\x1b[0m\x1b[33m"))),
         ("quoted-printable", static text => $"From: a@b\nMessage-ID: <1>\nContent-Transfer-Encoding: quoted-printable\n\n"

@@ -197,7 +197,9 @@ public sealed class BootLogTests
         LogScan same = GoldenBoots.Scan(one.SelectMany(static range => new[] { range, range })
             .Select(static range => $"[    0.000000] BIOS-e820: [mem {range}] usable"));
 
-        Assert.Contains("6: the lines of two maps are mixed here, of two boots, machines or guests: [0x10000000, 0x30000000) is over another of the entries",
+        Assert.Contains(
+            "6: the lines of two maps are mixed here, of two boots, machines or guests: [0x10000000, 0x30000000) is over another of the "
+                + "entries",
             scan.Maps.Single().Error!.ToString());
         Assert.IsNull(same.Maps.Single().Error);
     }
