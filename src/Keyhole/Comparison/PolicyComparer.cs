@@ -38,6 +38,8 @@ public static class PolicyComparer
         ImmutableArray<Bar> all = scenario.Windows;
         ImmutableArray<IHolePolicy> policies = isChoice ? WithHoleForAll(request, scenario) : [request.Policies[0]];
         ImmutableArray<ComparedPolicy> rows = [.. policies.Select(policy => Row(request, scenario with { Policy = policy }, policy))];
+        if (!isChoice && settings is not null)
+            settings = WithPlansErrors(settings, rows[0].Plan);
         PolicyComparison comparison = isChoice
             ? Choose(request, rows, all)
             : new()
@@ -78,6 +80,28 @@ public static class PolicyComparer
                 : $"{best[0]} is best whatever the lines of the host's map said that are lost where {lost} is",
         };
     }
+
+    /// <summary>What plan says a guest does not start with, no setting of its machine mends, but for one that was found for it.</summary>
+    private static SettingComparison WithPlansErrors(SettingComparison settings, Plan plan)
+    {
+        bool isKept = settings.Best == settings.Settings[0].Setting;
+        if (settings.Best is null || plan.Problems.FirstOrDefault(problem => problem.Severity == Severity.Error
+            && (isKept || IsWhateverIsSet(problem, plan))) is not { } error)
+            return settings;
+        bool isRefused = (plan.Firmware?.Outcome ?? plan.Verdict?.Outcome) == GuestOutcome.Refused;
+        return settings with
+        {
+            Settings = !isRefused ? settings.Settings
+                : IsWhateverIsSet(error, plan) ? [.. settings.Settings.Select(static row => row with { Outcome = GuestOutcome.Refused })]
+                : settings.Settings.SetItem(0, settings.Settings[0] with { Outcome = GuestOutcome.Refused }),
+            Best = null,
+            Why = error.Remedy is { } remedy ? $"{error.Message}; {remedy}" : error.Message,
+            Paste = null,
+        };
+    }
+
+    private static bool IsWhateverIsSet(Problem error, Plan plan) => error.Code is ProblemCodes.LargerThanHost or ProblemCodes.MaxmemBelowMemory
+        || (error.Code == ProblemCodes.ReservedDeviceMemory && plan.Guest.Type == Guests.GuestType.Kvm);
 
     /// <summary>Of a guest whose map no policy lays, and of which no setting was tried.</summary>
     private static string WhyNothing(Plan plan)

@@ -41,8 +41,10 @@ internal static class DomainMemory
     /// <param name="memoryKiB">What the domain starts with. What it could balloon up to is another matter: the next host may have it.</param>
     /// <param name="isOvercommitted">Whether the host may give memory that it does not have, as Linux does to its processes.</param>
     /// <param name="isDom0">Whether it is the host's own dom0, which Xen gives what it has left, if it asks for more.</param>
+    /// <param name="isPinned">Whether all of it has to be there from the start, as with a device that is passed through, whatever the host may
+    /// give.</param>
     public static void ReportTooLarge(Host host, ImmutableArray<E820Entry> machineMap, ulong memoryKiB, bool isOvercommitted, List<Problem> problems,
-        bool isDom0 = false)
+        bool isDom0 = false, bool isPinned = false)
     {
         ArgumentNullException.ThrowIfNull(host);
         ArgumentNullException.ThrowIfNull(problems);
@@ -51,8 +53,11 @@ internal static class DomainMemory
             return;
         (string wanted, string there) = ByteSize.ToTexts(memoryKiB << 10, hostKiB << 10);
         string sizes = $"{wanted} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the host ({there})";
-        bool isCertain = host.RamShown == RamShown.All && !isOvercommitted;
-        string consequence = isOvercommitted ? "QEMU starts with swap alone, and not at all with a device passed through, which pins memory"
+        bool isCertain = host.RamShown == RamShown.All && (!isOvercommitted || isPinned);
+        string consequence = isOvercommitted && isPinned
+            ? "a device that is passed through pins all of them, and QEMU does not start the guest"
+                + (isCertain ? "" : ", unless the source shows no more than a part of the host's RAM")
+            : isOvercommitted ? "QEMU starts with swap alone"
             : isDom0 ? "Xen gives dom0 what it has left, not more"
             : isCertain ? "Xen cannot build it"
             : "Xen cannot build it, unless the source shows no more than dom0's share";

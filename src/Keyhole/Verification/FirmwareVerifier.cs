@@ -120,9 +120,16 @@ public static class FirmwareVerifier
                 compared.Length == 0 || compared.Any(static finding => !finding.Agrees)));
         }
 
-        if (plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }) is { Remedy: { } remedy }
-            && verification.Agrees)
-            explanations.Add($"What to change: {remedy}");
+        // What keeps a guest from being created did not keep this one.
+        if (verification.Agrees && plan.Problems.FirstOrDefault(static problem => problem is { Severity: Severity.Error, Remedy: not null }
+            and not { Code: ProblemCodes.LargerThanHost or ProblemCodes.MaxmemBelowMemory or ProblemCodes.GuestDoesNotStart
+                or ProblemCodes.ReservedDeviceMemory }) is { } error)
+        {
+            // Of BARs without a place each has been told of.
+            string what = error.Code == ProblemCodes.BarUnplaced ? "" : $"By the forecast {error.Message}. ";
+            explanations.Add($"{what}What to change: {error.Remedy}");
+        }
+
         explanations.AddRange(LaterEnd.Explain(observed).Select(static text => (Phrase)text));
         return verification with
         {

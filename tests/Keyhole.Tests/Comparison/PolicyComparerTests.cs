@@ -270,7 +270,7 @@ public sealed class PolicyComparerTests
     [TestMethod]
     public void For_an_HVM_guest_no_policy_applies_and_its_holes_are_compared_instead()
     {
-        ComparisonRequest request = Request("plain4g", 4096);
+        ComparisonRequest request = Request("plain4g", 2048);
 
         PolicyComparison comparison = PolicyComparer.Compare(With(request, guest => guest with { Type = GuestType.Hvm }));
 

@@ -28,9 +28,13 @@ internal sealed class QemuPlatform : IPlatform
         ArgumentNullException.ThrowIfNull(scenario);
         List<Problem> problems = [];
         GuestReview.ReportMaxmem(scenario.Guest, problems);
-        if (!scenario.Host.Entries.IsEmpty)
-            DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
         QemuGuest guest = QemuUsualGuest.Of(scenario);
+        if (!scenario.Host.Entries.IsEmpty)
+        {
+            DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems,
+                isPinned: QemuStops.NeedsIommu(guest.Machine));
+        }
+
         QemuSurroundings around = Around(scenario);
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
         {
@@ -117,7 +121,8 @@ internal sealed class QemuPlatform : IPlatform
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
             RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
             Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText,
-                stop is null ? outcome : GuestOutcome.Refused)
+                stop is not null || (outcome is GuestOutcome.Boots or GuestOutcome.NotKnown && problems.Exists(QemuStops.IsStop))
+                    ? GuestOutcome.Refused : outcome)
             {
                 Choice = machine.Firmware.Name,
                 Message = stop ?? (limits.StopsStart(forecast.Memory) ? QemuWidths.MapRefusal : forecast.Message),

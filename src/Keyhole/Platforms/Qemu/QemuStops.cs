@@ -69,7 +69,14 @@ internal static class QemuStops
     private static bool LacksIommu(Scenario scenario, QemuMachine machine) =>
         scenario.Host.Traits.LinuxUsesIommu == false && NeedsIommu(machine);
 
-    /// <summary>A mediated device, which has no address, needs no IOMMU.</summary>
-    private static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(static device => HostFunctions.IsOne(device)
+    /// <summary>Whether a problem keeps QEMU from starting the guest whatever is set of its machine.</summary>
+    public static bool IsStop(Problem problem) => problem is
+    {
+        Severity: Severity.Error,
+        Code: ProblemCodes.ReservedDeviceMemory or ProblemCodes.LargerThanHost,
+    };
+
+    /// <summary>A mediated device, which has no address, needs no IOMMU, and pins what it uses alone.</summary>
+    public static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(static device => HostFunctions.IsOne(device)
         && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _)));
 }

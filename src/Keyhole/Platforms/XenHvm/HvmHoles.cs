@@ -54,7 +54,7 @@ internal static class HvmHoles
         HvmGuest guest = HvmGuest.Of(scenario);
         if ((guest.NotModelled is not null && !guest.DependsOnPatch) || (guest.Topology.Tree is null && guest.Topology.Refusal is null))
             return null;
-        var tried = new List<TriedSetting> { Row(AsItIs, guest) };
+        var tried = new List<TriedSetting> { Row(scenario, AsItIs, guest) };
         if (guest.Refusal is { } refused && HvmReview.OfDevices(scenario, refused) is { } whatever)
             return new([.. tried], null, $"{whatever.Message}; {whatever.Remedy}", null);
         if (RefusedCombination.ProblemOf(scenario, platform) is { } combined)
@@ -65,25 +65,28 @@ internal static class HvmHoles
             : HvmGuest.Of(scenario, guest.Settings with { Refusal = null, HoleBytes = 0 }, guest.Xen);
         if (guest.Topology.Tree is not null)
         {
-            smallest = SmallestFor(scenario, open, static candidate => candidate.PlacesAll);
-            allLow = SmallestFor(scenario, open, HasAllLow);
+            smallest = SmallestFor(scenario, open, candidate => candidate.PlacesAll && !IsEnded(scenario, candidate));
+            allLow = SmallestFor(scenario, open, candidate => HasAllLow(candidate) && !IsEnded(scenario, candidate));
             if (guest.Settings.HoleBytes != 0 || guest.Settings.Refusal is not null)
-                tried.Add(Row(LeftToHvmloader, open.WithHole(scenario, 0)));
+                tried.Add(Row(scenario, LeftToHvmloader, open.WithHole(scenario, 0)));
             ImmutableArray<ulong> sizes = [.. s_sizesMiB.Concat(new[] { smallest, allLow }.OfType<ulong>()).Distinct().Order()];
             foreach (ulong mib in sizes)
-                tried.Add(Row(Name(mib), open.WithHole(scenario, mib << 20)));
+                tried.Add(Row(scenario, Name(mib), open.WithHole(scenario, mib << 20)));
             ulong xcpNg = OfXcpNg(scenario, open);
-            tried.Add(Row($"XCP-ng's own hole ({xcpNg} MiB; by its documentation)", open.WithHole(scenario, xcpNg << 20)));
+            tried.Add(Row(scenario, $"XCP-ng's own hole ({xcpNg} MiB; by its documentation)", open.WithHole(scenario, xcpNg << 20)));
         }
 
-        if (guest.PlacesAll)
+        if (guest.PlacesAll && !IsEnded(scenario, guest))
             return new([.. tried], AsItIs, ReasonToKeep(scenario, guest, allLow), null);
         // hvmloader's own hole is the lightest that helps, where the guest's setting does not.
-        bool dropHelps = tried.Count > 1 && tried[1].Setting == LeftToHvmloader && open.WithHole(scenario, 0).PlacesAll;
+        bool dropHelps = tried.Count > 1 && tried[1].Setting == LeftToHvmloader && open.WithHole(scenario, 0) is { PlacesAll: true } own
+            && !IsEnded(scenario, own);
         if (dropHelps)
             return new([.. tried], LeftToHvmloader, "hvmloader's own hole gives every BAR its place: take mmio_hole= out", null);
         if (smallest is not { } best)
         {
+            if (guest.PlacesAll)
+                return new([.. tried], null, $"{SmallBars(scenario, guest)}; no mmio_hole= helps", null);
             string why = guest.Refusal is { } words && guest.Topology.Tree is null ? $"the guest is not created: {words}"
                 : "no mmio_hole= gives every BAR its place: pass fewer devices through";
             return new([.. tried], null, why, null);
@@ -95,7 +98,22 @@ internal static class HvmHoles
         return new([.. tried], Name(best), $"the smallest hole that gives every BAR its place{unmoved}{lost}{WhoHasIt(scenario)}", Paste(best));
     }
 
+    /// <summary>What is wrong with BARs of less than a page; null where nothing is.</summary>
+    private static string? SmallBars(Scenario scenario, HvmGuest guest)
+    {
+        var problems = new List<Problem>();
+        if (guest.Run is { } run)
+            HvmSmallBars.Report(scenario, guest, run, problems);
+        return problems is [{ Remedy: { } remedy } problem] ? $"{problem.Message}; {remedy}" : null;
+    }
+
     private static string ReasonToKeep(Scenario scenario, HvmGuest guest, ulong? allLow)
+    {
+        string kept = ReasonOfPlaces(scenario, guest, allLow);
+        return SmallBars(scenario, guest) is { } small ? $"{kept}, though no setting mends this: {small}" : kept;
+    }
+
+    private static string ReasonOfPlaces(Scenario scenario, HvmGuest guest, ulong? allLow)
     {
         if (guest.CountHigh == 0)
             return "every BAR has its place below 4 GiB as it is";
@@ -119,10 +137,13 @@ internal static class HvmHoles
 
     private static string Name(ulong mib) => string.Create(CultureInfo.InvariantCulture, $"mmio_hole={mib}");
 
-    private static TriedSetting Row(string name, HvmGuest guest)
+    private static bool IsEnded(Scenario scenario, HvmGuest guest) =>
+        guest.Run is { PanicMessage: null } run && HvmSmallBars.EndOf(scenario, guest, run) is not null;
+
+    private static TriedSetting Row(Scenario scenario, string name, HvmGuest guest)
     {
         GuestOutcome outcome = guest.DependsOnPatch ? GuestOutcome.NotKnown
-            : guest.Refusal is not null ? GuestOutcome.Refused
+            : guest.Refusal is not null || IsEnded(scenario, guest) ? GuestOutcome.Refused
             : guest.Run?.PanicMessage is not null ? GuestOutcome.Panics : GuestOutcome.Boots;
         int unplaced = guest.Run?.Placement?.CountUnplaced() ?? guest.Topology.Tree?.Functions.Sum(static function => function.Node.Bars.Length) ?? 0;
         return new(name, unplaced, outcome)

@@ -4,6 +4,7 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text;
+using Keyhole.Comparison;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
 using Keyhole.Hosts;
@@ -275,6 +276,30 @@ public sealed class HostWordsTests
         Assert.Contains("\"RLIMIT_MEMLOCK (8388608) exceeded\", 8 MiB", problem.Message);
         Assert.Contains("ulimit -l", problem.Remedy!.ToString());
     }
+
+    /// <summary>What QEMU does not start compare keeps with no setting, and plan does not call "boots".</summary>
+    [TestMethod]
+    [DataRow(Guest, Card + "\n" + Ineligible, null)]
+    [DataRow(Guest, Card + "\n" + Relaxing, "as it is")]
+    // VFIO pins all of its RAM; QEMU alone starts with swap.
+    [DataRow(LargeGuest, Card, null)]
+    [DataRow(LargeGuestWithoutDevice, Card, "as it is")]
+    public void A_guest_that_QEMU_does_not_start_is_kept_as_it_is_by_no_comparison(string guest, string lines, string? best)
+    {
+        Scenario scenario = Logged(guest, lines);
+
+        SettingComparison comparison = PolicyComparer.Compare(new() { Scenario = scenario }).Settings!;
+        Plan plan = Planner.Plan(scenario);
+
+        Assert.AreEqual(best, comparison.Best, comparison.Why);
+        GuestOutcome expected = best is null ? GuestOutcome.Refused : GuestOutcome.Boots;
+        Assert.AreEqual((expected, expected), (comparison.Settings[0].Outcome, plan.Firmware!.Outcome));
+        Assert.AreEqual(best is null, plan.HasErrors);
+    }
+
+    private const string LargeGuestWithoutDevice = "/usr/bin/qemu-system-x86_64 -machine pc-q35-8.1,accel=kvm -cpu host -m 64G -nodefaults";
+
+    private const string LargeGuest = LargeGuestWithoutDevice + " -device pcie-root-port,id=p1 -device vfio-pci,host=0000:07:00.0,bus=p1";
 
     private const string Card = """
         pci 0000:07:00.0: [10de:1b81] type 00 class 0x030000

@@ -122,6 +122,54 @@ public sealed class HvmAnswerTests
         Assert.AreEqual(code == ProblemCodes.GuestDoesNotStart ? GuestOutcome.Refused : GuestOutcome.Boots, plan.Firmware!.Outcome);
     }
 
+    /// <summary>Where Xen ends the guest by plan's word, compare keeps nothing as it is; and what no setting mends stands beside what is kept.</summary>
+    [TestMethod]
+    public void What_plan_says_of_small_BARs_compare_does_not_pass_over()
+    {
+        SettingComparison ended = Compare(WithSmallBars("4.17", "05:00.0", "00:17.0"));
+        SettingComparison unreached = Compare(WithSmallBars("4.17", "00:17.0"));
+        SettingComparison well = Compare(WithSmallBars("4.17", "05:00.0"));
+
+        Assert.IsNull(ended.Best);
+        Assert.IsTrue(ended.Settings.All(static row => row.Outcome == GuestOutcome.Refused));
+        Assert.Contains("come to one page of the guest", ended.Why);
+        Assert.AreEqual("as it is", unreached.Best);
+        Assert.Contains("the guest does not reach its registers", unreached.Why);
+        Assert.AreEqual(("as it is", "every BAR has its place below 4 GiB as it is"), (well.Best, well.Why));
+    }
+
+    /// <summary>A guest that its host cannot hold is built with no setting.</summary>
+    [TestMethod]
+    [DataRow(3072UL, null, GuestOutcome.Refused)]
+    [DataRow(1024UL, "as it is", GuestOutcome.Boots)]
+    public void A_guest_larger_than_its_host_is_not_started_whatever_is_set(ulong memoryMiB, string? best, GuestOutcome outcome)
+    {
+        Scenario scenario = Of(GuestType.Hvm);
+        scenario = scenario with
+        {
+            Host = Host.Unknown with { RamShown = RamShown.All, Entries = [E820.E820Entry.FromBounds(0, 2UL << 30, E820.E820Type.Ram)] },
+            Guest = scenario.Guest with { MemoryKiB = memoryMiB << 10, MaxmemKiB = memoryMiB << 10 },
+        };
+
+        SettingComparison comparison = Compare(scenario);
+
+        Assert.AreEqual(best, comparison.Best);
+        Assert.AreEqual(outcome, comparison.Settings[0].Outcome);
+        Assert.AreEqual(outcome, Planner.Plan(scenario).Firmware!.Outcome);
+        Assert.AreEqual(best is null, comparison.Why.Contains("more than all RAM of the host", System.StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public void A_maxmem_below_memory_is_kept_by_no_setting()
+    {
+        Scenario scenario = Of(GuestType.Hvm);
+
+        Assert.IsNull(Compare(scenario with { Guest = scenario.Guest with { MemoryKiB = 2 << 20, MaxmemKiB = 1 << 20 } }).Best);
+        Assert.AreEqual("as it is", Compare(scenario with { Guest = scenario.Guest with { MemoryKiB = 2 << 20, MaxmemKiB = 2 << 20 } }).Best);
+    }
+
+    private static SettingComparison Compare(Scenario scenario) => PolicyComparer.Compare(new() { Scenario = scenario }).Settings!;
+
     [TestMethod]
     public void A_small_BAR_alone_has_a_page_of_its_own() =>
         Assert.DoesNotContain(ProblemCodes.BarConflict, CodesOf(WithSmallBars("4.17", "05:00.0")));
