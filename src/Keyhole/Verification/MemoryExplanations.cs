@@ -134,7 +134,8 @@ internal static class MemoryExplanations
         string why = !request.IsDom0
             ? BalloonRoom.Why(forecast)
             : request.MaxPages is { } max
-                ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} (dom0_mem=max: on Xen's command line)"
+                ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} ({(builder is { HasNoMemoryOption: true }
+                    ? "as was told, for Xen's command line has no dom0_mem=" : "dom0_mem=max: on Xen's command line")})"
                 : $"dom0 starts with {ByteSize.ToText(request.PageCount << Frames.Shift)}, and Linux keeps room for ten times that at most "
                     + $"(dom0_mem= on Xen's command line gives it more)";
         // A guest that may have all of them gets them as memory that is plugged in, if at all.

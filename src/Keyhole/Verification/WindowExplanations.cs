@@ -79,10 +79,13 @@ internal static class WindowExplanations
                     + "that the balloon has nothing to add; or "
                 : "";
             // What is in force already is no remedy.
-            bool isGivenAtStart = isDom0 || plan is { Guest.Pci.IsEmpty: false };
-            string earlier = isDom0 ? "build the driver that claims it into the kernel"
-                : isGivenAtStart ? "build the driver of its bus (xen-pcifront) into the kernel"
+            bool isGivenAtStart = plan is { Guest.Pci.IsEmpty: false };
+            string earlier = isGivenAtStart ? "build the driver of its bus (xen-pcifront) into the kernel"
                 : "give it to the domain before it starts, with the driver of its bus (xen-pcifront) built into the kernel";
+            // In dom0 Linux itself claims windows, before any driver: what is there at boot before any memory is added.
+            if (isDom0)
+                return $"{met}, {unusable}. {how} What to change: keep dom0 from growing (dom0_mem=N,max:N on Xen's command line), or have the device "
+                    + $"there when dom0 boots.";
             return $"{met}, {unusable}. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
                 + $"memory: {earlier}.";
         }

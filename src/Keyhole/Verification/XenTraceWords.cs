@@ -53,8 +53,12 @@ internal static class XenTraceWords
         if (!isFault || trace.Fault is not { } fault
             || trace.NotMapped.FirstOrDefault(range => range.Contains(fault)) is not { IsEmpty: false } range)
             return text;
+        // What the firmware's own code needs Xen does without where it does not call it; what Xen maps for itself it needs all the same.
+        string without = trace.Functions.Any(static name => name.StartsWith("efi_", StringComparison.Ordinal)
+            && !name.StartsWith("efi_init", StringComparison.Ordinal))
+            ? "; or efi=no-rs, with which Xen does without the firmware" : "";
         return $"{text} The address that it could not use, 0x{fault:x}, is memory of the firmware's ({Verifier.Range(range)}) that Xen leaves "
             + $"unmapped because the firmware does not say how to use it (\"Unknown cachability\"). What to change: efi=attr=uc on Xen's command "
-            + $"line, which maps it; or efi=no-rs, with which Xen does without the firmware.";
+            + $"line, which maps it{without}.";
     }
 }

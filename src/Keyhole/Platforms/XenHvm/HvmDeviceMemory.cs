@@ -15,6 +15,8 @@ internal static class HvmDeviceMemory
     public static ImmutableArray<GuestDeviceMemory> Of(Scenario scenario, HvmRdm rdm)
     {
         HostTraits traits = scenario.Host.Traits;
+        if (!IsToldToLibxl(scenario.Host))
+            return [];
         var found = new List<GuestDeviceMemory>();
         if (rdm is { IsOfHost: true })
         {
@@ -55,6 +57,18 @@ internal static class HvmDeviceMemory
     {
         var page = Pfn.Containing(said.Address);
         return ByteRange.FromFrames(host.DeviceMemory.Where(range => range.Contains(page)).DefaultIfEmpty(PfnRange.FromCount(page, 1)).First());
+    }
+
+    /// <summary>Whether Xen tells libxl of it: of AMD's (IVMD) since 4.16.</summary>
+    /// <remarks>Source: get_reserved_device_memory in xen/drivers/passthrough.</remarks>
+    public static bool IsToldToLibxl(Host host) => !HyperTransportAdvice.IsAmd(host.Traits) || host.Traits.XenVersion?.IsUpTo(4, 15) != true;
+
+    /// <summary>Regions of devices that the guest gets, or may get.</summary>
+    public static ImmutableArray<PfnRange> PossiblyOf(Scenario scenario)
+    {
+        ImmutableArray<PfnRange> unowned = Unowned(scenario.Host);
+        return [.. scenario.Host.DeviceMemory.Where(range => unowned.Contains(range) || scenario.Host.Traits.DeviceMemoryOwners.Any(owner =>
+            owner.Range.Overlaps(range) && scenario.Guest.Pci.Any(assignment => assignment.Covers(owner.Device))))];
     }
 
     /// <summary>Regions of which nobody says whose they are: they may be those of a device that the guest gets.</summary>

@@ -183,21 +183,24 @@ internal static class HvmReview
 
         if (scenario.Guest.Pci.IsEmpty || guest.Memory is not { } memory || rdm.IsOfHost)
             return;
-        foreach (PfnRange range in HvmDeviceMemory.Unowned(scenario.Host))
+        bool isTold = HvmDeviceMemory.IsToldToLibxl(scenario.Host);
+        foreach (PfnRange range in isTold ? HvmDeviceMemory.Unowned(scenario.Host) : HvmDeviceMemory.PossiblyOf(scenario))
         {
             ByteRange bytes = ByteRange.FromFrames(range);
             bool isInRam = bytes.Overlaps(ByteRange.FromBounds(0, memory.LowEnd))
                 || bytes.Overlaps(ByteRange.FromBounds(Frames.FourGiB, memory.HighEnd));
-            if (!isInRam || scenario.Guest.Pci.All(static assignment => assignment.RdmPolicy is not null))
+            if (!isInRam || (isTold && scenario.Guest.Pci.All(static assignment => assignment.RdmPolicy is not null)))
                 continue;
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.ReservedDeviceMemory,
-                $"a device of the host uses {ByteSize.ToText(bytes.SizeBytes)} of its memory by itself (RMRR), where the guest has RAM, and the "
-                    + $"source does not tell which device: if the guest gets that one, libxl gives way or refuses it",
+                $"a device of the host uses {ByteSize.ToText(bytes.SizeBytes)} of its memory by itself ({(isTold ? "RMRR" : "IVMD")}), where the guest "
+                    + (isTold || HvmDeviceMemory.Unowned(scenario.Host).Contains(range)
+                        ? "has RAM, and the source does not tell which device: if the guest gets that one, " : "has RAM, and the guest gets it: ")
+                    + (isTold ? "libxl gives way or refuses it" : "the device's accesses there go wrong, for up to Xen 4.15 libxl is not told of it"),
                 bytes.Start,
                 bytes.End,
-                $"if the device can do without it (a network card can, a graphics card may not): pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
+                !isTold ? "boot Xen 4.16 or later, which tells libxl of it" : $"if the device can do without it (a network card can, a graphics card may not): pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
         }
     }
 
