@@ -341,6 +341,9 @@ public sealed class CausesInLogsTests
     [DataRow("pci_bus 0000:00: root bus resource [mem 0xc0000000-0xcfffffff window]\n"
         + "[    1.0] pci_bus 0000:80: root bus resource [mem 0xcf000000-0xdfffffff window]",
         "The windows [0xc0000000, 0xd0000000) of bus 0000:00 and [0xcf000000, 0xe0000000) of bus 0000:80 overlap")]
+    // VGA's memory, which the bridges pass on in turn.
+    [DataRow("pci_bus 0000:00: root bus resource [mem 0x000a0000-0x000bffff window]\n"
+        + "[    1.0] pci_bus 0000:80: root bus resource [mem 0x000a0000-0x000bffff window]", null)]
     [DataRow("pci_bus 0000:00: root bus resource [mem 0xc0000000-0xcfffffff window]\n"
         + "[    1.0] pci_bus 0000:80: root bus resource [mem 0xd0000000-0xdfffffff window]", null)]
     // Another kernel's: a guest's, say.

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Globalization;
 using System.IO;
-using System.Linq;
 using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
@@ -26,10 +24,12 @@ public sealed class RemediesInForceTests
     [DataRow(" quiet", false)]
     public void To_boot_without_nokaslr_is_advised_where_the_command_line_has_it(string options, bool isAdvised)
     {
-        string log = $"[    0.000000] Linux version 6.1.0 (a@b) #1 SMP\n[    0.000000] Command line: BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro{options}\n"
+        string log = $"[    0.000000] Linux version 6.1.0 (a@b) #1 SMP\n"
+            + $"[    0.000000] Command line: BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro{options}\n"
             + "[    0.000000] BIOS-provided physical RAM map:\n[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n"
             + "[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable\n"
-            + "[    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000043fffffff] usable\n[    0.000000] last_pfn = 0x440000 max_arch_pfn = 0x400000000\n";
+            + "[    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000043fffffff] usable\n"
+            + "[    0.000000] last_pfn = 0x440000 max_arch_pfn = 0x400000000\n";
 
         string text = Joined(With(log, "reserve", "--host", "-", "--start", "512M"));
 
@@ -71,9 +71,9 @@ public sealed class RemediesInForceTests
         string log = "(XEN) Xen version 4.17.3 (a@b) debug=n\n(XEN) Command line: dom0_mem=512M\n(XEN) Xen-e820 RAM map:\n"
             + "(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  [0000000000100000, 00000000bffdffff] (usable)\n"
             + "(XEN) System RAM: 3071MB (3144700kB)\n(XEN) Unknown cachability for MFNs 0xfed1c-0xfed1f\n"
-            + "(XEN) ----[ Xen-4.17.3  x86_64  debug=n  Not tainted ]----\n(XEN) CPU:    0\n(XEN) RIP:    e008:" + code.Replace("R ", "", StringComparison.Ordinal)
-            + "\n(XEN) RFLAGS: 0000000000010246   CONTEXT: hypervisor\n(XEN) cr3: 00000000bfe2f000   cr2: 00000000fed1c010\n(XEN) Xen call trace:\n(XEN)    "
-            + code + "\n(XEN) \n(XEN) Panic on CPU 0:\n(XEN) FATAL PAGE FAULT\n";
+            + "(XEN) ----[ Xen-4.17.3  x86_64  debug=n  Not tainted ]----\n(XEN) CPU:    0\n"
+            + $"(XEN) RIP:    e008:{code.Replace("R ", "", StringComparison.Ordinal)}\n(XEN) RFLAGS: 0000000000010246   CONTEXT: hypervisor\n"
+            + "(XEN) cr3: 00000000bfe2f000   cr2: 00000000fed1c010\n(XEN) Xen call trace:\n(XEN)    " + code + "\n(XEN) \n(XEN) Panic on CPU 0:\n(XEN) FATAL PAGE FAULT\n";
 
         string text = Joined(With(log, "verify", "--dom0", "--host", "-"));
 

@@ -64,7 +64,8 @@ internal static class DeviceRemarks
 
     private static IEnumerable<string> WindowsOverRam(ImmutableArray<RootWindow> windows, ImmutableArray<E820Entry> entries)
     {
-        foreach (RootWindow window in windows)
+        // Below 1 MiB lies VGA's memory, which several bridges may pass on: who does, is switched.
+        foreach (RootWindow window in windows.Where(static window => window.Range.End > X86Layout.OneMiB))
         {
             ByteRange covered = entries.Where(entry => entry.IsRam && !entry.Wraps && entry.Range.Overlaps(window.Range))
                 .Select(entry => entry.Range.Intersect(window.Range)).FirstOrDefault();

@@ -84,8 +84,8 @@ internal static class WindowExplanations
                 : "give it to the domain before it starts, with the driver of its bus (xen-pcifront) built into the kernel";
             // In dom0 Linux itself claims windows, before any driver: what is there at boot before any memory is added.
             if (isDom0)
-                return $"{met}, {unusable}. {how} What to change: keep dom0 from growing (dom0_mem=N,max:N on Xen's command line), or have the device "
-                    + $"there when dom0 boots.";
+                return $"{met}, {unusable}. {how} What to change: keep dom0 from growing (dom0_mem=N,max:N on Xen's command line), or have the "
+                    + $"device there when dom0 boots.";
             return $"{met}, {unusable}. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
                 + $"memory: {earlier}.";
         }

@@ -194,13 +194,14 @@ internal static class HvmReview
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.ReservedDeviceMemory,
-                $"a device of the host uses {ByteSize.ToText(bytes.SizeBytes)} of its memory by itself ({(isTold ? "RMRR" : "IVMD")}), where the guest "
-                    + (isTold || HvmDeviceMemory.Unowned(scenario.Host).Contains(range)
+                $"a device of the host uses {ByteSize.ToText(bytes.SizeBytes)} of its memory by itself ({(isTold ? "RMRR" : "IVMD")}), where the "
+                    + "guest " + (isTold || HvmDeviceMemory.Unowned(scenario.Host).Contains(range)
                         ? "has RAM, and the source does not tell which device: if the guest gets that one, " : "has RAM, and the guest gets it: ")
                     + (isTold ? "libxl gives way or refuses it" : "the device's accesses there go wrong, for up to Xen 4.15 libxl is not told of it"),
                 bytes.Start,
                 bytes.End,
-                !isTold ? "boot Xen 4.16 or later, which tells libxl of it" : $"if the device can do without it (a network card can, a graphics card may not): pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
+                !isTold ? "boot Xen 4.16 or later, which tells libxl of it"
+                    : $"if the device can do without it (a network card can, a graphics card may not): pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
         }
     }
 

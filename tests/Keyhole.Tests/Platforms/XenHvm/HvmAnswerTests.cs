@@ -122,7 +122,7 @@ public sealed class HvmAnswerTests
         Assert.AreEqual(code == ProblemCodes.GuestDoesNotStart ? GuestOutcome.Refused : GuestOutcome.Boots, plan.Firmware!.Outcome);
     }
 
-    /// <summary>Where Xen ends the guest by plan's word, compare keeps nothing as it is; and what no setting mends stands beside what is kept.</summary>
+    /// <summary>Where Xen ends the guest by plan's word, compare keeps nothing; what no setting mends stands beside what is kept.</summary>
     [TestMethod]
     public void What_plan_says_of_small_BARs_compare_does_not_pass_over()
     {
