@@ -201,7 +201,8 @@ internal static class HvmReview
                 bytes.Start,
                 bytes.End,
                 !isTold ? "boot Xen 4.16 or later, which tells libxl of it"
-                    : $"if the device can do without it (a network card can, a graphics card may not): pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
+                    : $"if the device can do without it (a network card can, a graphics card may not): pci=[ "
+                        + $"{Devices(scenario.Guest, "relaxed")} ]"));
         }
     }
 
