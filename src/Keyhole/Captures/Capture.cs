@@ -174,7 +174,8 @@ internal sealed record CaptureTraits
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
         IommuAddressBits = traits.IommuAddressBits,
         IommuInUse = traits.UsesIommu,
-        IommuInUseByLinux = traits.LinuxUsesIommu,
+        // Why it is not in use no capture tells, and another reason would be told of it.
+        IommuInUseByLinux = traits.IommuFailure is null ? traits.LinuxUsesIommu : null,
         IommuNotShown = traits.IommuNotShown ? true : null,
         RootWindows =
             Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),

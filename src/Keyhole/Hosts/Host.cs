@@ -129,6 +129,9 @@ public sealed record HostTraits
     /// <summary>Whether the host's own Linux uses its IOMMU; null where its log does not say so.</summary>
     public bool? LinuxUsesIommu { get; init; }
 
+    /// <summary>With what words Linux gave its IOMMU up; null where it did not, or its command line has it off.</summary>
+    internal string? IommuFailure { get; init; }
+
     /// <summary>Whether the log of the host's Linux is there from its first line to its first process and shows no IOMMU in use.</summary>
     public bool IommuNotShown { get; init; }
 

@@ -33,9 +33,9 @@ internal static class DeviceMemorySyntax
         // Linux: [0x000000009d800000-0x000000009fffffff].
         if (TextCursor.TryBehind(line, "cover this RMRR [", out rest) || TextCursor.TryBehind(line, "bad RMRR [", out rest))
             return TryRange(rest, ["-"], out start, out end) && TryInclude(1, ref end);
-        // Linux, up to 5.3; the map of the first 16 MiB is a workaround for floppy drives, no device memory.
-        if (TextCursor.TryBehind(line, "dentity map for ", out rest))
-            return TextCursor.TryBehind(rest, " [", out rest) && TryRange(rest, ["-"], out start, out end) && start != 0 && TryInclude(1, ref end);
+        // Linux, up to 5.8; the map of the first 16 MiB is a workaround for floppy drives, no device memory.
+        if (TextCursor.TryBehind(line, Identity, out rest))
+            return TextCursor.TryBehind(rest, "[", out rest) && TryRange(rest, ["-"], out start, out end) && start != 0 && TryInclude(1, ref end);
         // Linux, amd_iommu_dump: the end exclusive.
         if (TextCursor.TryBehind(line, "IVMD_TYPE", out rest))
             return TextCursor.TryBehind(rest, "range_start: ", out rest) && TryRange(rest, ["range_end:"], out start, out end) && start < end;
@@ -69,6 +69,20 @@ internal static class DeviceMemorySyntax
         bool isExclusive = rest.Contains(')') && !rest[..rest.IndexOf(')')].Contains(']');
         return isExclusive ? start < end : TryInclude(1, ref end);
     }
+
+    /// <summary>Whose that memory is, where a line of Linux' tells: <c>Setting identity map for device 0000:06:00.0 [0x…]</c>, from 5.3 on
+    /// <c>pci 0000:06:00.0: DMAR: Setting identity map [0x…]</c>.</summary>
+    public static PciAddress? LinuxOwnerIn(ReadOnlySpan<char> line)
+    {
+        if (!TextCursor.TryBehind(line, Identity, out ReadOnlySpan<char> rest))
+            return null;
+        if (!TextCursor.TryBehind(rest, "device ", out rest))
+            return KernelPciLine.TryFunction(line, out PciAddress function, out _) ? function : null;
+        int end = rest.IndexOf(' ');
+        return end > 0 && PciAddress.TryParse(rest[..end], out PciAddress device) ? device : null;
+    }
+
+    private const string Identity = "dentity map ";
 
     /// <summary>Two addresses with one of some words or signs, and perhaps blanks, between them.</summary>
     private static bool TryRange(ReadOnlySpan<char> text, ReadOnlySpan<string> between, out ulong start, out ulong end)

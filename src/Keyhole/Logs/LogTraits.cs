@@ -22,7 +22,7 @@ internal sealed class LogTraits
     [
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
-        "Start_Addr_Phys", "Mem_Length", "dentity map for ", "Xen version", "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
+        "Start_Addr_Phys", "Mem_Length", "dentity map ", "Xen version", "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
         " endpoint: ", "vendor_id", "Vendor ID:",
         .. VirtualHostLines.Words, .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
@@ -130,6 +130,8 @@ internal sealed class LogTraits
             case Subject.DeviceMemory:
                 AddDeviceMemory(first, second);
                 AddOwners(first, second);
+                if (DeviceMemorySyntax.LinuxOwnerIn(line) is { } owner)
+                    AddOwner(PfnRange.FromBounds(Pfn.Containing(first), Pfn.AtOrAbove(second)), owner);
                 break;
             case Subject.DeviceMemoryOption:
                 ReadDeviceMemoryOption(rest);

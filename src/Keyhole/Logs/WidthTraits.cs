@@ -15,7 +15,10 @@ internal sealed class WidthTraits
 {
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static string[] Words =>
-        [Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OffOfOld, OnCommandLine, .. s_inUse, .. IommuSilence.Words];
+        [
+            Capability, "root bus resource [mem", " : PCI Bus ", Amd, XensIntel, Off, OffOfOld, OnCommandLine, .. s_failures, .. s_inUse,
+            .. IommuSilence.Words,
+        ];
 
     private const string Capability = "cap = ";
     private const string Amd = "AMD-Vi";
@@ -28,12 +31,16 @@ internal sealed class WidthTraits
     private const string OffOfOld = "Intel-IOMMU: disabled";
     private static readonly string[] s_offs = ["DMAR: IOMMU disabled", "AMD-Vi: AMD IOMMU disabled", OffOfOld];
 
+    /// <summary>What it says where it gives VT-d up (dmar_table_init, intel_iommu_init).</summary>
+    private static readonly string[] s_failures = ["DMAR: Parse DMAR table failure", "DMAR: Initialization failed"];
+
     /// <summary>What it says when one works. "IOMMU enabled" is none of these: it repeats the command line.</summary>
     private static readonly string[] s_inUse = ["Intel(R) Virtualization Technology for Directed I/O", ": Adding to iommu group ", FoundOne];
     private const string FoundOne = "AMD-Vi: Found IOMMU ";
     private const string OnCommandLine = "DMAR: IOMMU enabled";
 
     private bool? _isUsed;
+    private string? _failure;
     private readonly List<(RootWindow Window, int? Line)> _windows = [];
     private bool _isAmd;
     private bool _isIntel;
@@ -69,6 +76,8 @@ internal sealed class WidthTraits
         // The last word counts: of two options, of two boots.
         bool? isUsed = LogPrefix.DomainOf(line) is null ? UseIn(line) : null;
         _isUsed = isUsed ?? (line.Contains(OnCommandLine, StringComparison.Ordinal) ? null : _isUsed);
+        if (isUsed is not null)
+            _failure = FailureIn(line);
         bool isAmds = IsAmds(line);
         _isAmd |= isAmds;
         return isAmds || isUsed is not null || IommuSilence.IsMeant(line);
@@ -87,6 +96,7 @@ internal sealed class WidthTraits
             Iommu = _isIntel || bits is not null ? HostIommu.IntelVtd : _isAmd ? HostIommu.AmdVi : null,
             IommuAddressBits = bits,
             LinuxUsesIommu = _isUsed,
+            IommuFailure = _isUsed == false ? _failure : null,
             RootWindows = [.. _windows.Select(static seen => seen.Window).Distinct()],
         };
     }
@@ -102,6 +112,9 @@ internal sealed class WidthTraits
                 return false;
         }
 
+        if (FailureIn(line) is not null)
+            return false;
+
         bool isFound = line.Contains(s_inUse[0], StringComparison.Ordinal) || line.Contains(FoundOne, StringComparison.Ordinal)
             || (line.IndexOf(s_inUse[1]) is > 0 and int group && IsDeviceOfHost(line[..group]));
         return isFound ? true : null;
@@ -116,6 +129,17 @@ internal sealed class WidthTraits
             return false;
         ReadOnlySpan<char> before = text[..blank];
         return !before[(before.LastIndexOf(' ') + 1)..].Contains("vfio", StringComparison.Ordinal);
+    }
+
+    private static string? FailureIn(ReadOnlySpan<char> line)
+    {
+        foreach (string words in s_failures)
+        {
+            if (line.Contains(words, StringComparison.Ordinal))
+                return words;
+        }
+
+        return null;
     }
 
     /// <summary>A line of AMD's IOMMU that tells nothing but that there is one; IVMD names memory, which is read elsewhere. Xen speaks of one that

@@ -51,7 +51,7 @@ internal sealed partial class QemuArguments
         string text = word.Text;
         if (text[0] is '\u2013' or '\u2014' or '\u2212' or '\u2010' or '\u2011')
         {
-            Fail(Malformed, word, $"the dash before {InputError.Quote(text[1..])} is a typographic one: QEMU takes the word for a disk's image",
+            Fail(Malformed, word, $"the dash before {InputError.Quote(text.AsSpan(1))} is a typographic one: QEMU takes the word for a disk's image",
                 "write it with a hyphen: -");
         }
         else if (QemuOptionNames.IsUsual(text))

@@ -234,7 +234,7 @@ internal sealed class QemuCommandText
             Config = config,
             EmulatorText = ValueIn(headerOfStart, "qemu version: ") is { Length: > 0 } told ? told : release,
             KernelText = ValueIn(headerOfStart, "kernel: "),
-            LastWords = LastWordsBehind(lines, start),
+            LastWords = QemuLastWords.Behind(lines, start),
             Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"]
                 : cutLine is not null ? [$"line {cutLine} ends in a backslash: if the command goes on, what follows is missing"] : [],
         };
@@ -258,25 +258,6 @@ internal sealed class QemuCommandText
             release = release[..length];
             if (release.Contains('.') && QemuVersion.TryParseLeading(release, out _))
                 return release.ToString();
-        }
-
-        return "";
-    }
-
-    /// <summary>What QEMU said of a device that it could not pass through: it ended with that. Such a line has the program and the option.</summary>
-    private static string LastWordsBehind(List<string> lines, int start)
-    {
-        for (int i = start + 1; i < lines.Count; i++)
-        {
-            ReadOnlySpan<char> line = lines[i];
-            int at = line.IndexOf(": -device ", StringComparison.Ordinal);
-            if (at < 0 || (!line[..at].EndsWith("kvm") && !line[..at].Contains("qemu-system", StringComparison.Ordinal)))
-                continue;
-            int map = int.Max(line.IndexOf("VFIO_MAP_DMA failed"), line.IndexOf("VFIO_MAP_DMA: -"));
-            if (map > 0)
-                return InputError.OneLine(line[map..], 200);
-            if (line.Contains("vfio_dma_map(", StringComparison.Ordinal) && line.LastIndexOf(" = -") is > 0 and var code)
-                return InputError.OneLine($"vfio_dma_map(){line[code..]}", 200);
         }
 
         return "";

@@ -20,6 +20,9 @@ internal static class QemuHostWords
     private const string BarAlone = ". With this guest that is no RAM but a BAR: no other device reaches it, and QEMU goes on (\"PCI peer-to-peer "
         + "transactions on BARs are not supported\"), save where it is memory of its own as ivshmem's";
 
+    /// <summary>Characters of a line of QEMU's that are quoted: the reason stands at its end.</summary>
+    private const int MostOfWords = 300;
+
     private const string ConsoleRemedy = "boot the host's Linux with initcall_blacklist=sysfb_init (Linux 5.15 and later; video=efifb:off alone no "
         + "longer helps): it has no console on that display then";
 
@@ -117,13 +120,17 @@ internal static class QemuHostWords
         // Up to 5.1 QEMU named the error by its number.
         bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal)
             || guest.LastWords.EndsWith("VFIO_MAP_DMA: -12", System.StringComparison.Ordinal);
+        bool isFault = guest.LastWords.Contains("Bad address", System.StringComparison.Ordinal);
         return new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,
-            $"QEMU did not start the guest when this log was written: {InputError.Quote(guest.LastWords)}"
+            $"QEMU did not start the guest when this log was written: \"{InputError.OneLine(guest.LastWords, MostOfWords)}\""
+                + (isFault ? ": Linux could not get the pages behind that part of the guest's RAM, as with a file on a filesystem that is full, or "
+                    + "huge pages of which none are left" : "")
                 + (isMemory ? ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had "
                     + "no more" : ""),
-            Remedy: isMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null);
+            Remedy: isFault ? "look whether what the guest's RAM is made of has room: df for its file's filesystem, HugePages_Free in /proc/meminfo"
+                : isMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null);
     }
 
     private static void ReportMemoryLock(QemuGuest guest, HostComplaints said, bool hasDevice, List<Problem> problems)

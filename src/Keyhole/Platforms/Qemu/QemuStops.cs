@@ -4,6 +4,7 @@ using System.Collections.Generic;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Hosts;
 
 namespace Keyhole.Platforms.Qemu;
 
@@ -30,7 +31,7 @@ internal static class QemuStops
     {
         if (LacksIommu(scenario, machine))
         {
-            Problem problem = ProblemOf(guest.Dialect);
+            Problem problem = ProblemOf(scenario.Host.Traits, guest.Dialect);
             return $"{problem.Message}; {problem.Remedy}";
         }
 
@@ -45,7 +46,7 @@ internal static class QemuStops
     public static void ReportIommu(Scenario scenario, QemuGuest guest, QemuMachine machine, List<Problem> problems)
     {
         if (LacksIommu(scenario, machine))
-            problems.Add(ProblemOf(guest.Dialect));
+            problems.Add(ProblemOf(scenario.Host.Traits, guest.Dialect));
         else if (scenario.Host.Traits is { LinuxUsesIommu: null, IommuNotShown: true } && NeedsIommu(machine))
             problems.Add(SilenceOf(guest.Dialect));
     }
@@ -59,11 +60,16 @@ internal static class QemuStops
         Remedy: "look whether /sys/kernel/iommu_groups has entries on the host: where it has none, switch VT-d or AMD-Vi (IOMMU) on in the host's "
             + "firmware, put intel_iommu=on on its command line (Intel), and start it again");
 
-    private static Problem ProblemOf(QemuDialect dialect) => new(
+    private static Problem ProblemOf(HostTraits traits, QemuDialect dialect) => new(
         Severity.Error,
         ProblemCodes.GuestDoesNotStart,
-        $"the guest is not started: {InputError.Quote(NoGroup(dialect))}, for the host's Linux does not use its IOMMU ({OffOnCommandLine})",
-        Remedy: "take such an option off the host's command line (intel_iommu=on for Intel), see that VT-d or AMD-Vi (IOMMU) is on in the host's "
+        $"the guest is not started: {InputError.Quote(NoGroup(dialect))}, for the host's Linux "
+            + (traits.IommuFailure is { } words ? $"gave its IOMMU up (its log says \"{words}\")" : $"does not use its IOMMU ({OffOnCommandLine})"),
+        Remedy: traits.IommuFailure is not null
+            ? "take another release of the host's firmware, or of its Linux, and look for the reason in the lines before that one"
+                + (traits.LinuxRelease?.StartsWith("5.5", System.StringComparison.Ordinal) == true
+                    ? ": 5.5 stops at an RMRR that the firmware has not reserved, with which 5.4 and 5.6 go on" : "")
+            : "take such an option off the host's command line (intel_iommu=on for Intel), see that VT-d or AMD-Vi (IOMMU) is on in the host's "
             + "firmware, and start the host again");
 
     private static bool LacksIommu(Scenario scenario, QemuMachine machine) =>

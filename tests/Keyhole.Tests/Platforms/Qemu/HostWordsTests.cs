@@ -415,4 +415,88 @@ public sealed class HostWordsTests
         Assert.IsTrue(Problems(Guest, ProblemCodes.Assumed, line)
             .Any(static problem => problem.Message.Contains("44 bits are assumed", StringComparison.Ordinal)));
     }
+
+    [TestMethod]
+    [DataRow("pci 0000:07:00.0: DMAR: Setting identity map [0xf1ff6000 - 0xf1ffcfff]")]
+    [DataRow("DMAR: Setting identity map for device 0000:07:00.0 [0xf1ff6000 - 0xf1ffcfff]")]
+    [DataRow("DMAR: Ignoring identity map for HW passthrough device 0000:07:00.0 [0xf1ff6000 - 0xf1ffcfff]")]
+    [DataRow("pci 0000:07:00.0: DMAR: Ignoring identity map for HW passthrough [0xf1ff6000 - 0xf1ffcfff]")]
+    public void A_device_for_which_Linux_maps_reserved_memory_is_that_memory_s_owner(string line)
+    {
+        Problem problem = Problems(Guest, ProblemCodes.ReservedDeviceMemory, $"DMAR: RMRR base: 0x000000f1ff6000 end: 0x000000f1ffcfff\n{line}")
+            .Single();
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.Contains("the host's firmware has 0000:07:00.0 use this memory by itself", problem.Message);
+
+        Assert.IsEmpty(Problems(Guest.Replace("07:00.0", "08:00.0", StringComparison.Ordinal), ProblemCodes.ReservedDeviceMemory,
+            $"DMAR: RMRR base: 0x000000f1ff6000 end: 0x000000f1ffcfff\n{line}"));
+    }
+
+    [TestMethod]
+    [DataRow("DMAR: Parse DMAR table failure.", true)]
+    [DataRow("DMAR: Initialization failed", true)]
+    [DataRow("DMAR: IOMMU disabled", false)]
+    public void A_Linux_that_gave_its_IOMMU_up_starts_no_guest_with_a_device(string line, bool isFailure)
+    {
+        Problem problem = Problems(Guest, ProblemCodes.GuestDoesNotStart, $"DMAR: IOMMU enabled\n{line}").Single();
+
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.AreEqual(isFailure, problem.Message.Contains($"gave its IOMMU up (its log says \"{line.TrimEnd('.')}\")", StringComparison.Ordinal));
+        Assert.AreEqual(isFailure, !problem.Remedy!.ToString().Contains("intel_iommu=on", StringComparison.Ordinal));
+    }
+
+    private static string LogOf(string said) => $"""
+        2025-01-09 09:49:31.000+0000: starting up libvirt version: 9.0.0, qemu version: 8.1.0, kernel: 6.2.16, hostname: a
+        LC_ALL=C \\
+        {Guest.Replace(" -", " \\\n-", StringComparison.Ordinal)}
+        {said}
+        """;
+
+    [TestMethod]
+    [DataRow("failed to setup container for group 37: Failed to set group container: Operation not permitted")]
+    [DataRow("group 0 is not viable")]
+    [DataRow("failed to open /dev/vfio/1: Device or resource busy")]
+    [DataRow("error getting device from group 49: Invalid argument")]
+    public void Whatever_QEMU_said_of_a_device_that_it_did_not_take_the_guest_did_not_start(string words)
+    {
+        string said =
+            $"2025-01-09T09:49:31.949124Z qemu-system-x86_64: -device {{\"driver\":\"vfio-pci\",\"id\":\"a\"}}: vfio 0000:07:00.0: {words}";
+        foreach (string log in new[] { LogOf(said), LogOf(said + "\n2025-01-09 09:49:32.000+0000: shutting down, reason=failed") })
+        {
+            Problem problem = Problems(log, ProblemCodes.GuestDoesNotStart, "").Single();
+            Assert.AreEqual(Severity.Error, problem.Severity);
+            Assert.Contains(words, problem.Message);
+        }
+
+        Assert.IsEmpty(Problems(LogOf(said.Replace(": vfio 0000", ": warning: vfio 0000", StringComparison.Ordinal)),
+            ProblemCodes.GuestDoesNotStart, ""));
+    }
+
+    [TestMethod]
+    [DataRow("2025-01-09T09:49:31Z qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory\n", "failed",
+        "cannot set up guest memory 'pc.ram'")]
+    [DataRow("char device redirected to /dev/pts/0 (label charserial0)\n", "failed", "shutting down, reason=failed")]
+    [DataRow("2025-01-09T09:49:31Z qemu-system-x86_64: terminating on signal 15 from pid 1\n", "shutdown", null)]
+    [DataRow("2025-01-09T09:49:31Z qemu-system-x86_64: -device vfio-pci,id=a: Failed to mmap 0000:07:00.0 BAR 2. Performance may be slow\n",
+        "shutdown", null)]
+    public void A_log_of_libvirt_s_that_ends_with_a_start_that_failed_is_of_no_guest_that_boots(string said, string reason, string? words)
+    {
+        Problem? problem = Problems(LogOf($"{said}2025-01-09 09:49:32.000+0000: shutting down, reason={reason}"), ProblemCodes.GuestDoesNotStart, "")
+            .SingleOrDefault();
+        Assert.AreEqual(words is null, problem is null);
+        if (words is not null)
+            Assert.Contains(words, problem!.Message);
+    }
+
+    [TestMethod]
+    public void The_range_of_RAM_that_could_not_be_mapped_is_told()
+    {
+        const string said = "2025-01-09T09:49:31Z qemu-system-x86_64: -device vfio-pci,id=a: vfio 0000:07:00.0: failed to setup container for "
+            + "group 17: memory listener initialization failed: Region pc.ram: vfio_dma_map(0x560a, 0x100000000, 0x180000000, 0x7f6a) = -14 (Bad address)";
+
+        Problem problem = Problems(LogOf(said), ProblemCodes.GuestDoesNotStart, "").Single();
+
+        Assert.Contains("Region pc.ram: vfio_dma_map(0x560a, 0x100000000, 0x180000000, 0x7f6a) = -14 (Bad address)", problem.Message);
+        Assert.Contains("HugePages_Free", problem.Remedy!.ToString());
+    }
 }
