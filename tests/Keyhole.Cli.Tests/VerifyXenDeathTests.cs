@@ -77,6 +77,10 @@ public sealed class VerifyXenDeathTests
     [DataRow("(XEN)    [<ffff82d0403a5ef8>] R amd_iommu_prepare+0x288/0x390\n(XEN)    [<ffff82d0403aa3fc>] S iommu_setup+0x3c/0x230\n",
         "names amd_iommu_prepare, iommu_setup: it was at work on the IOMMU.")]
     [DataRow("(XEN)    [<ffff82c480144b2e>] vpci_get_slot+0xe/0x20\n", "names vpci_get_slot.")]
+    [DataRow("(XEN)    [<ffff82c480144b2e>] svm_intercept_msr+0xe/0x20\n", "names svm_intercept_msr.")]
+    [DataRow("(XEN)    [<ffff82c480144b2e>] acpi_processor_idle+0xe/0x20\n", "names acpi_processor_idle.")]
+    [DataRow("(XEN)    [<ffff82c480144b2e>] acpi_parse_madt+0xe/0x20\n", "names acpi_parse_madt: it was at work on ACPI's tables.")]
+    [DataRow("(XEN)    [<ffff82c480144b2e>] ept_set_entry+0xe/0x20\n", "names ept_set_entry: it was at work on a guest's memory table.")]
     [DataRow("(XEN) [    8.234107]    [<ffff82d040309bd6>] R arch/x86/mm/p2m-pt.c#p2m_pt_set_entry+0xc1/0x961\n",
         "names p2m_pt_set_entry: it was at work on a guest's memory table.")]
     public void The_functions_of_a_call_trace_above_a_panic_are_told(string trace, string expected)

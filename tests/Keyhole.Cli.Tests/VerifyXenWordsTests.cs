@@ -223,7 +223,7 @@ public sealed class VerifyXenWordsTests
 
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.AreEqual(isWithout, run.Output.Contains("e820_host was not in force in this boot", StringComparison.Ordinal), run.Output);
-        Assert.AreEqual(isWithout, run.Output.Contains("<e820_host state='on'/>", StringComparison.Ordinal));
+        Assert.DoesNotContain("<e820_host", run.Output);
         Assert.AreEqual(!isWithout, run.Output.Contains("under holes of the map", StringComparison.Ordinal));
     }
 

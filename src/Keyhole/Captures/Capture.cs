@@ -131,6 +131,9 @@ internal sealed record CaptureTraits
 
     public bool? IommuInUse { get; init; }
 
+    /// <summary>Why it is not, in Xen's words.</summary>
+    public string? IommuFailure { get; init; }
+
     /// <summary>By the host's own Linux, not Xen.</summary>
     public bool? IommuInUseByLinux { get; init; }
 
@@ -174,15 +177,19 @@ internal sealed record CaptureTraits
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,
         IommuAddressBits = traits.IommuAddressBits,
         IommuInUse = traits.UsesIommu,
+        IommuFailure = traits.IommuFailure,
         // Why it is not in use no capture tells, and another reason would be told of it.
-        IommuInUseByLinux = traits.IommuFailure is null ? traits.LinuxUsesIommu : null,
+        IommuInUseByLinux = traits.LinuxIommuFailure is null ? traits.LinuxUsesIommu : null,
         IommuNotShown = traits.IommuNotShown ? true : null,
         RootWindows =
             Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),
         ProtectedHpet = traits.ProtectedHpet is { } hpet ? new Hex(hpet) : null,
         ReservedDeviceMemory = Ranges(traits.ReservedDeviceMemory),
         DeviceMemoryOwners = Capture.OrNull(traits.DeviceMemoryOwners.Select(static owner =>
-            new CaptureDeviceMemoryOwner(owner.Range.Start.ToAddress(), owner.Range.End.ToAddress(), owner.Device.ToString()))),
+            new CaptureDeviceMemoryOwner(owner.Range.Start.ToAddress(), owner.Range.End.ToAddress(), owner.Device.ToString())
+            {
+                LastDevice = owner.LastDevice?.ToString(),
+            })),
         DeviceMemoryNotTold = Capture.OrNull(traits.DeviceMemoryNotTold.Select(static device => device.ToString())),
         OtherDenied = Ranges(traits.OtherDenied),
         ReservedInDom0 = Capture.OrNull(Ranges(traits.ReservedInDom0)),
@@ -198,7 +205,10 @@ internal sealed record CaptureFirmware(string? Vendor, string? Version, string? 
 
 /// <summary>Memory that a device uses by itself.</summary>
 /// <param name="Device">"0000:00:02.0".</param>
-internal sealed record CaptureDeviceMemoryOwner(Hex Start, Hex End, string Device);
+internal sealed record CaptureDeviceMemoryOwner(Hex Start, Hex End, string Device)
+{
+    public string? LastDevice { get; init; }
+}
 
 /// <summary>What a host bridge forwards.</summary>
 /// <param name="Bus">Its first bus: "0000:00".</param>

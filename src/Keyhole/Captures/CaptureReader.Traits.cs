@@ -20,7 +20,7 @@ internal ref partial struct CaptureReader
     private static readonly string[] s_traits =
     [
         "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "acpiAddressBits", "efi", "xenVersion", "xenPatch", "linux",
-        "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
+        "iommuFailure", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
     ];
 
     private static readonly string[] s_widths =
@@ -66,7 +66,7 @@ internal ref partial struct CaptureReader
                 "physicalAddressBits" or "acpiAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
                 "xenVersion" => TryReadXen(name, ref xen),
-                "linux" => TryReadKept(name, out text),
+                "linux" or "iommuFailure" => TryReadKept(name, out text),
                 "xenPatch" => TryReadNumber(name, 0, XenVersion.MostPart, out number),
                 "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
@@ -92,6 +92,7 @@ internal ref partial struct CaptureReader
                 "acpiAddressBits" => traits with { AcpiAddressBits = number },
                 "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
+                "iommuFailure" => traits with { IommuFailure = text },
                 "linux" => traits with { LinuxRelease = HostTraits.ReleaseNumbers(text) },
                 "xenVersion" => traits with { XenVersion = xen },
                 "otherDenied" => traits with { OtherDenied = denied },
@@ -279,17 +280,18 @@ internal ref partial struct CaptureReader
         ulong start = 0;
         ulong end = 0;
         PciAddress? device = null;
+        PciAddress? last = null;
         uint seen = 0;
         while (NextMember())
         {
-            if (!TryNext(["device", "start", "end"], ref seen, out string? name))
+            if (!TryNext(["device", "start", "end", "lastDevice"], ref seen, out string? name))
                 return false;
             if (name is null)
                 continue;
             PciAddress address = default;
             bool isRead = name switch
             {
-                "device" => TryReadPciAddress(name, out address),
+                "device" or "lastDevice" => TryReadPciAddress(name, out address),
                 "start" => TryReadAddress(name, out start),
                 _ => TryReadAddress(name, out end),
             };
@@ -297,12 +299,14 @@ internal ref partial struct CaptureReader
                 return false;
             if (name == "device")
                 device = address;
+            if (name == "lastDevice")
+                last = address;
         }
 
         if (device is not { } whose || start >= end || end > Frames.AddressLimit)
             return Fail(Missing, "a device's memory lacks the device, or ends before it starts",
                 "write {\"start\":\"0x7b800000\",\"end\":\"0x7bc00000\",\"device\":\"0000:00:02.0\"}");
-        owner = new(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)), whose);
+        owner = new(PfnRange.FromBounds(Pfn.Containing(start), Pfn.AtOrAbove(end)), whose) { LastDevice = last };
         return true;
     }
 

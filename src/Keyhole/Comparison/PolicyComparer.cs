@@ -7,6 +7,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Migration;
@@ -249,7 +250,7 @@ public static class PolicyComparer
             text += "; it leaves no room for a device that is added later";
         ComparedPolicy? libxl = rows.FirstOrDefault(static row => row.Policy.Traits.IsToolstacksOwn);
         if (best.Policy.Traits.IsToolstacksOwn)
-            return $"{text}, and it needs nothing but xl itself";
+            return $"{text}, and it needs nothing but {Needs(request.Scenario.Guest)}";
         if (libxl is null)
             return text;
         if (libxl.Against is { } against)
@@ -259,6 +260,10 @@ public static class PolicyComparer
             : $"keeps only {ByteSize.ToText(libxl.LowMemoryKiB << 10)} below 4 GiB";
         return able.Contains(libxl) ? $"{text}; libxl {less}" : text;
     }
+
+    /// <summary>The host's map, which libxl's policy is, a guest gets where its configuration asks for it.</summary>
+    private static string Needs(GuestSpec guest) => !guest.UsesHostMap ? $"{OwnWords.HostMap(guest.Toolstack)} in the guest's configuration"
+        : guest.Toolstack == Toolstack.Libvirt ? "libvirt itself" : "xl itself";
 
     private static string Pages(ulong count) => count == 1 ? "1 page" : $"{count} pages";
 }

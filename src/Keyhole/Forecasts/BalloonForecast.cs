@@ -180,7 +180,10 @@ public sealed record BalloonForecast
     private static ulong RamAlignment(ulong end) => end < X86Layout.OneMiB ? 64UL << 10 : end < 16UL << 20 ? 1UL << 20 : 64UL << 20;
 
     /// <summary>How a domain gets what it would otherwise have to grow to.</summary>
-    private static string FromTheStart(BootRequest request) => request.IsDom0
+    private static string FromTheStart(BootRequest request, BalloonForecast forecast) => forecast.TargetPages <= request.PageCount
+        // It starts with all that, and the boot gives a part of it back.
+        ? "see that the kernel has to give back nothing at boot, so that nothing has to grow"
+        : request.IsDom0
         ? "give dom0 that memory from the start (dom0_mem= on Xen's command line), so that nothing has to grow"
         : $"set {OwnWords.Memory(request.Toolstack)} = {OwnWords.Most(request.Toolstack)}, so that nothing has to grow";
 
@@ -223,7 +226,7 @@ public sealed record BalloonForecast
                     + $"at [0x{bar.Start:x}, 0x{bar.End:x})",
                 common.Start,
                 common.End,
-                FromTheStart(boot.Request));
+                FromTheStart(boot.Request, forecast));
         }
 
         ByteRange inGap = boot.PciGap.Intersect(forecast.Hotplug);
@@ -236,7 +239,7 @@ public sealed record BalloonForecast
                     + $"that the kernel gives to PCI devices",
                 inGap.Start,
                 inGap.End,
-                FromTheStart(boot.Request));
+                FromTheStart(boot.Request, forecast));
         }
     }
 }

@@ -18,6 +18,19 @@ namespace Keyhole.Forecasts;
 internal static class ForecastReview
 {
     private static readonly KernelRelease s_firstThatMovesNvs = new(6, 12);
+    private static readonly KernelRelease s_firstThatMoves = new(3, 19);
+
+    /// <summary>What helps where it is the kernel that moves nothing; null where the map has no RAM for it, and of a kernel that does.</summary>
+    private static string? OldKernelsRemedy(BootForecast forecast, ulong lost)
+    {
+        BootRequest request = forecast.Request;
+        if (request.Profile.Displaced == DisplacedPages.Remap)
+            return null;
+        BootForecast later = Forecaster.ForecastOne(request with { Kernel = s_firstThatMoves });
+        string newer = !later.Halts && later.ReleasedPages <= later.PopulatedPages ? "boot a kernel from 3.19 on, which moves them" : "";
+        string again = forecast.ExtraBytes >> Frames.Shift >= lost ? $"balloon up again ({OwnWords.SetMemory(request.Toolstack)})" : "";
+        return newer.Length == 0 && again.Length == 0 ? null : string.Join(", or ", new[] { newer, again }.Where(static part => part.Length != 0));
+    }
 
     public static IEnumerable<Problem> Report(BootForecast forecast)
     {
@@ -41,12 +54,12 @@ internal static class ForecastReview
                 Severity.Warning,
                 ProblemCodes.MemoryReleased,
                 $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they are under holes of the map and it "
-                    + $"finds no RAM in the map to move them to",
-                Remedy: forecast.Request.Profile.Displaced != DisplacedPages.Remap
-                    ? $"boot a kernel from 3.19 on, which moves them, or balloon up again ({OwnWords.SetMemory(forecast.Request.Toolstack)})"
+                    + (forecast.Request.Profile.Displaced == DisplacedPages.Release ? "gets nothing for them"
+                        : "finds no RAM in the map to move them to"),
+                Remedy: OldKernelsRemedy(forecast, lost)
                     // Nobody gives dom0 another map.
-                    : forecast.Request.IsDom0 ? "give dom0 less memory (dom0_mem=)"
-                    : "install a map with as much RAM as the guest has pages");
+                    ?? (forecast.Request.IsDom0 ? "give dom0 less memory (dom0_mem=)"
+                    : "install a map with as much RAM as the guest has pages"));
         }
 
         if (RoomCut(forecast) is { } cut)

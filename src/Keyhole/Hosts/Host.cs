@@ -60,7 +60,15 @@ public readonly record struct XenVersion(int Major, int Minor)
 }
 
 /// <summary>Whose reserved device memory a range is.</summary>
-public readonly record struct DeviceMemoryOwner(PfnRange Range, PciAddress Device);
+public readonly record struct DeviceMemoryOwner(PfnRange Range, PciAddress Device)
+{
+    /// <summary>The last of the devices from <see cref="Device"/> on that the range is of, where it is of several (AMD's IVMD); else null.</summary>
+    public PciAddress? LastDevice { get; init; }
+
+    /// <summary>Whether a device is one of them.</summary>
+    internal bool Includes(PciAddress device) => LastDevice is not { } last ? device == Device
+        : device.CompareTo(Device) >= 0 && device.CompareTo(last) <= 0;
+}
 
 /// <summary>What else a log or capture says of the host that Xen's additions depend on. Empty and null where it says nothing.</summary>
 public sealed record HostTraits
@@ -126,11 +134,14 @@ public sealed record HostTraits
     /// <summary>Whether Xen uses the host's IOMMU; null where its log does not say so.</summary>
     public bool? UsesIommu { get; init; }
 
+    /// <summary>Why Xen does not use the IOMMU that it found, in Xen's words; null where its log does not say so.</summary>
+    public string? IommuFailure { get; init; }
+
     /// <summary>Whether the host's own Linux uses its IOMMU; null where its log does not say so.</summary>
     public bool? LinuxUsesIommu { get; init; }
 
     /// <summary>With what words Linux gave its IOMMU up; null where it did not, or its command line has it off.</summary>
-    internal string? IommuFailure { get; init; }
+    internal string? LinuxIommuFailure { get; init; }
 
     /// <summary>Whether the log of the host's Linux is there from its first line to its first process and shows no IOMMU in use.</summary>
     public bool IommuNotShown { get; init; }

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using Keyhole.Addresses;
+using Keyhole.E820;
 using Keyhole.Reading;
 
 namespace Keyhole.Hosts;
@@ -56,9 +57,14 @@ public readonly record struct RootWindow(int Domain, int Bus, ByteRange Range)
         return isOne;
     }
 
+    /// <summary>Whether it is no window, but all addresses: what Linux prints where it takes no windows from ACPI (pci=nocrs, machines before
+    /// 2008).</summary>
+    /// <remarks>Source: x86_pci_root_bus_resources in arch/x86/pci/bus_numa.c.</remarks>
+    internal static bool IsAll(ulong start, ulong end) => start == 0 && end > X86Layout.OneMiB;
+
     internal static bool TryCreate(int domain, int bus, ulong start, ulong last, out RootWindow window)
     {
-        bool isOne = start < last && last < Frames.AddressLimit;
+        bool isOne = start < last && last < Frames.AddressLimit && !IsAll(start, last + 1);
         window = isOne ? new(domain, bus, ByteRange.FromBounds(start, last + 1)) : default;
         return isOne;
     }

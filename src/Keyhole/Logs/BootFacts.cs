@@ -144,7 +144,8 @@ public sealed record BootFacts
         },
         KernelMessageKind.BarClaim => WithClaim(new(message.From, message.Text, message.To), line),
         KernelMessageKind.CommandLine or KernelMessageKind.LateCommandLine => this with { CommandLine = CommandLine ?? new(message.Text!, line) },
-        KernelMessageKind.BootFailure => this with { BootFailure = BootFailure ?? new(message.BootFailure!.Value, line) },
+        KernelMessageKind.BootFailure => this with { BootFailure = BootFailure
+            ?? new(message.BootFailure!.Value with { IsBehindSetup = Memory is not null || FirstProgramLine is not null }, line) },
         KernelMessageKind.MapEdit => WithEdit(new(message.From, message.OldType, message.NewType), line),
         KernelMessageKind.ImageOutsideRam => this with { ImageOutsideRam = ImageOutsideRam ?? new(default, line) },
         KernelMessageKind.DeferredPages => this with { DefersPages = true },
@@ -167,6 +168,8 @@ public sealed record BootFacts
     private BootFacts WithNeed(string words, int line)
     {
         const int most = 4;
+        if (KernelNeeds.IsOfGroup(words))
+            return Needs is [.., var last] && KernelNeeds.IsOfKiller(last.Value) ? this with { Needs = Needs.RemoveAt(Needs.Length - 1) } : this;
         foreach (LogFact<string> known in Needs)
         {
             if (known.Value == words)

@@ -35,6 +35,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>Longest words that are kept.</summary>
     private const int MaxLength = 200;
 
+    private const string BugAt = "kernel BUG at ";
+
     /// <summary>What the kernel asked for and did not get, or could not map: words that are about memory.</summary>
     private static readonly string[] s_wordsOfMemory =
         ["to allocate", "ut of memory", "alloc_", "memblock", "not enough memory", "Not enough memory", "Failed to update kernel mapping",
@@ -75,13 +77,16 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     {
         get
         {
+            // Of a BUG the words are a file's name, which says nothing of memory because of its letters ("xfs_alloc_btree.c").
+            bool isPlace = Words.StartsWith(BugAt, StringComparison.Ordinal);
             foreach (string words in s_wordsOfMemory)
             {
-                if (Words.Contains(words, StringComparison.Ordinal) || Cause?.Contains(words, StringComparison.Ordinal) == true)
+                if ((!isPlace && Words.Contains(words, StringComparison.Ordinal)) || Cause?.Contains(words, StringComparison.Ordinal) == true)
                     return true;
             }
 
-            return IsInMemorySetup || IsInBalloon || XenReasons.In(this).Any(static reason => reason.Memory == MemoryPart.Yes);
+            return IsInMemorySetup || IsInBalloon || (isPlace && Words.Contains(" mm/memblock.c:", StringComparison.Ordinal))
+                || XenReasons.In(this).Any(static reason => reason.Memory == MemoryPart.Yes);
         }
     }
 
@@ -91,10 +96,13 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
     /// <summary>Whether Xen's words are the end and the reason in one.</summary>
     internal bool IsItsOwnReason => Kind == BootFailureKind.Crashed && XenReasons.Of(Words) is { Ends: true };
 
+    /// <summary>Whether the kernel had its memory set up before that: the files of the setup have other code, too.</summary>
+    internal bool IsBehindSetup { get; init; }
+
     /// <summary>Whether the BUG is in the code that lays a PV kernel's memory out.</summary>
-    public bool IsInMemorySetup =>
-        Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal)
-            || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal);
+    public bool IsInMemorySetup => !IsBehindSetup
+        && (Words.Contains("arch/x86/xen/setup.c", StringComparison.Ordinal) || Words.Contains("arch/x86/xen/p2m.c", StringComparison.Ordinal)
+            || Words.Contains("arch/x86/xen/mmu", StringComparison.Ordinal));
 
     /// <summary>Whether the BUG is in the driver that gives a guest's memory back to Xen and takes it again.</summary>
     internal bool IsInBalloon => Words.Contains("/balloon.c:", StringComparison.Ordinal);
@@ -105,6 +113,9 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
         foreach ((string mark, BootFailureKind kind) in Vocabulary.Failures)
         {
             int at = line.IndexOf(mark, StringComparison.Ordinal);
+            // A program's: "traps: chrome[4711] general protection fault ip:… sp:…".
+            if (at >= 0 && line.Contains(" ip:", StringComparison.Ordinal) && line.Contains(" sp:", StringComparison.Ordinal))
+                continue;
             // "---[ end Kernel panic - not syncing" repeats it.
             if (at >= 0)
                 return new(kind, InputError.OneLine(line[at..].TrimEnd(" -[]"), MaxLength));

@@ -21,9 +21,11 @@ internal sealed class ComplaintLines
     public static readonly string[] Words =
     [
         Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, SharedMemory, Reallocate, Map,
-        ResourceOfDevice, .. s_consoles,
+        ResourceOfDevice, Boot, Virtual, .. s_consoles,
     ];
 
+    private const string Boot = "Linux version ";
+    private const string Virtual = "Hypervisor detected: ";
     private const string Ineligible = "Device is ineligible for IOMMU domain attach";
     private const string Rejecting = "Firmware has requested this device have a 1:1 IOMMU mapping, rejecting";
     private const string Relaxing = "assuming all RMRRs are relaxable";
@@ -46,31 +48,43 @@ internal sealed class ComplaintLines
     private readonly List<(PciAddress, ByteRange)> _consoleRanges = [];
     private readonly List<MapFailure> _mapFailures = [];
     private (PciAddress Device, ByteRange Range)? _resource;
-    private bool _reallocates;
 
-    private readonly List<PciAddress> _ineligible = [];
     private readonly List<SharedMemoryDevice> _sharing = [];
-    private readonly List<TakenWindow> _taken = [];
-    private readonly List<ulong> _framebuffers = [];
-    private readonly List<(PciAddress, int)> _consoleWindows = [];
-    private readonly List<HugePagePool> _hugePages = [];
-    private bool _isAsked;
-    private bool _isRelaxed;
-    private ulong? _exceeded;
+
+    /// <summary>What the last boot of the host's Linux says.</summary>
+    private OfBoot _boot = new();
+
+    /// <summary>What the boot before it says; null before there are two.</summary>
+    private OfBoot? _earlier;
+    private bool _hasBoot;
+
+    /// <summary>What is so for one boot, and may have been mended for the next.</summary>
+    private sealed class OfBoot
+    {
+        public List<PciAddress> Ineligible { get; } = [];
+        public List<TakenWindow> Taken { get; } = [];
+        public List<ulong> Framebuffers { get; } = [];
+        public List<(PciAddress, int)> ConsoleWindows { get; } = [];
+        public List<HugePagePool> HugePages { get; } = [];
+        public bool IsAsked { get; set; }
+        public bool IsRelaxed { get; set; }
+        public bool Reallocates { get; set; }
+        public ulong? Exceeded { get; set; }
+    }
 
     public HostComplaints ToComplaints() => new()
     {
-        Ineligible = [.. _ineligible],
-        RelaxesDeviceMemory = _isRelaxed ? true : _isAsked ? false : null,
+        Ineligible = [.. _boot.Ineligible],
+        RelaxesDeviceMemory = _boot.IsRelaxed ? true : _boot.IsAsked ? false : null,
         Sharing = [.. _sharing],
-        Taken = [.. _taken],
-        Framebuffers = [.. _framebuffers],
-        ConsoleWindows = [.. _consoleWindows],
+        Taken = [.. _boot.Taken],
+        Framebuffers = [.. _boot.Framebuffers],
+        ConsoleWindows = [.. _boot.ConsoleWindows],
         ConsoleRanges = [.. _consoleRanges],
         MapFailures = [.. _mapFailures],
-        Reallocates = _reallocates,
-        HugePages = [.. _hugePages],
-        ExceededLock = _exceeded,
+        Reallocates = _boot.Reallocates,
+        HugePages = [.. _boot.HugePages],
+        ExceededLock = _boot.Exceeded,
     };
 
     /// <summary>Reads one line; false where it says nothing of it.</summary>
@@ -79,8 +93,23 @@ internal sealed class ComplaintLines
         // What a guest's console says is of its own devices.
         if (LogPrefix.DomainOf(line) is not null)
             return false;
+        if (line.Contains(Boot, StringComparison.Ordinal))
+        {
+            if (_hasBoot)
+                (_earlier, _boot) = (_boot, new());
+            _hasBoot = true;
+            return false;
+        }
+
+        // The boot of a guest, whose log stands behind its host's.
+        if (_earlier is { } hosts && TextCursor.TryBehind(line, Virtual, out ReadOnlySpan<char> hypervisor) && !hypervisor.StartsWith("Xen PV"))
+        {
+            (_boot, _earlier) = (hosts, null);
+            return false;
+        }
+
         if (line.Contains(Relaxing, StringComparison.Ordinal))
-            return _isRelaxed = true;
+            return _boot.IsRelaxed = true;
         if (TextCursor.TryBehind(line, "ommand line:", out ReadOnlySpan<char> options))
             return TryOptions(options);
         return TryIneligible(line) || TryShared(line) || TryTaken(line) || TryConsole(line) || TryFramebuffer(line) || TryHugePages(line)
@@ -100,8 +129,8 @@ internal sealed class ComplaintLines
                 reallocates |= values[value].Trim() is Reallocate or "realloc=on";
         }
 
-        _isAsked |= isAsked;
-        _reallocates |= reallocates;
+        _boot.IsAsked |= isAsked;
+        _boot.Reallocates |= reallocates;
         return isAsked || reallocates;
     }
 
@@ -147,7 +176,7 @@ internal sealed class ComplaintLines
         if ((!line.Contains(Ineligible, StringComparison.Ordinal) && !line.Contains(Rejecting, StringComparison.Ordinal))
             || !TryDevice(line, Driver, out PciAddress device, out _))
             return false;
-        Add(_ineligible, device);
+        Add(_boot.Ineligible, device);
         return true;
     }
 
@@ -178,7 +207,7 @@ internal sealed class ComplaintLines
             || !TryIndex(rest, out int index) || !cursor.TryHex(out ulong start) || !cursor.TryText("-0x") || !cursor.TryHex(out ulong last)
             || last < start || last >= Frames.AddressLimit)
             return false;
-        Add(_taken, new TakenWindow(device, index, ByteRange.FromBounds(start, last + 1)));
+        Add(_boot.Taken, new TakenWindow(device, index, ByteRange.FromBounds(start, last + 1)));
         return true;
     }
 
@@ -188,7 +217,7 @@ internal sealed class ComplaintLines
         if (!line.Contains(Console, StringComparison.Ordinal) || !TryDevice(line, "pci ", out PciAddress device, out ReadOnlySpan<char> rest)
             || !TryIndex(rest, out int index))
             return false;
-        Add(_consoleWindows, (device, index));
+        Add(_boot.ConsoleWindows, (device, index));
         return true;
     }
 
@@ -196,7 +225,7 @@ internal sealed class ComplaintLines
     {
         if (!TextCursor.TryBehind(line, Framebuffer, out TextCursor cursor) || !cursor.TryHex(out ulong at) || at >= Frames.AddressLimit)
             return false;
-        Add(_framebuffers, at);
+        Add(_boot.Framebuffers, at);
         return true;
     }
 
@@ -223,12 +252,12 @@ internal sealed class ComplaintLines
         if (size == 0 || !TextCursor.TryBehind(rest, wanted is null ? "pre-allocated " : "failed.  Only allocated ", out cursor)
             || !cursor.TryDecimal(out uint count))
             return false;
-        int known = _hugePages.FindIndex(pool => pool.PageBytes == size);
+        int known = _boot.HugePages.FindIndex(pool => pool.PageBytes == size);
         var found = new HugePagePool(size, count, wanted);
         if (known < 0)
-            _hugePages.Add(found);
-        else if (wanted is not null || _hugePages[known].Wanted is null)
-            _hugePages[known] = found;
+            _boot.HugePages.Add(found);
+        else if (wanted is not null || _boot.HugePages[known].Wanted is null)
+            _boot.HugePages[known] = found;
         return true;
     }
 
@@ -237,7 +266,7 @@ internal sealed class ComplaintLines
         if (!TextCursor.TryBehind(line, MemoryLock, out ReadOnlySpan<char> rest) || rest.IndexOf(')') is not (> 0 and var end)
             || !rest[end..].StartsWith(") exceeded") || !ulong.TryParse(rest[..end], out ulong limit))
             return false;
-        _exceeded ??= limit;
+        _boot.Exceeded ??= limit;
         return true;
     }
 

@@ -114,6 +114,24 @@ internal static class DeviceMemorySyntax
         return true;
     }
 
+    /// <summary>The devices of <c>IVMD_TYPE_RANGE devid_start: 0000:00:00.0 devid_end: 0000:0f:1f.7 …</c>, Linux' amd_iommu_dump.</summary>
+    public static bool TryDevices(ReadOnlySpan<char> line, out PciAddress first, out PciAddress last)
+    {
+        last = default;
+        first = default;
+        return TextCursor.TryBehind(line, "IVMD_TYPE", out ReadOnlySpan<char> rest) && TryDevice(rest, "devid_start: ", out first)
+            && TryDevice(rest, "devid_end: ", out last) && first.CompareTo(last) <= 0;
+
+        static bool TryDevice(ReadOnlySpan<char> text, string mark, out PciAddress device)
+        {
+            device = default;
+            if (!TextCursor.TryBehind(text, mark, out ReadOnlySpan<char> behind))
+                return false;
+            int end = behind.IndexOf(' ');
+            return PciAddress.TryParse(end < 0 ? behind : behind[..end], out device);
+        }
+    }
+
     /// <summary>A device as Xen reads it, in hex of any length: <c>0:0:4.0</c>.</summary>
     public static bool TryDevice(ReadOnlySpan<char> text, out PciAddress device)
     {

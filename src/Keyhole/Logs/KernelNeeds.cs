@@ -48,10 +48,44 @@ internal static class KernelNeeds
             "the driver gave up, for want of memory by its own word (-12)"),
     ];
 
+    /// <summary>What Linux says, behind "invoked oom-killer", of a limit that a group of processes has, such as a container: 4.20 on, and
+    /// always.</summary>
+    public static readonly ImmutableArray<(string Mark, string Example)> OfGroup =
+    [
+        ("constraint=CONSTRAINT_MEMCG", "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,oom_memcg=/d,task=nginx,pid=4321"),
+        ("Memory cgroup out of memory", "Memory cgroup out of memory: Killed process 4321 (nginx) total-vm:1263464kB"),
+    ];
+
+    /// <summary>Whether a line says that it was the limit of a group of processes, and not the memory there is, that had an end.</summary>
+    public static bool IsOfGroup(ReadOnlySpan<char> line)
+    {
+        foreach ((string mark, _) in OfGroup)
+        {
+            if (line.Contains(mark, StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Whether words are those of the killer, which does not say whose limit it is.</summary>
+    public static bool IsOfKiller(string words) => words.Contains("invoked oom-killer", StringComparison.Ordinal);
+
+    /// <summary>What the words of a line mean; null where they are of none.</summary>
+    public static string? SaysOf(string words)
+    {
+        // One mapping gets no more than 128 slots of 2 KiB: IO_TLB_SEGSIZE.
+        const uint most = 128 << 11;
+        return Reading.TextCursor.TryBehind(words, "swiotlb buffer is full (sz: ", out Reading.TextCursor cursor) && cursor.TryDecimal(out uint size)
+            && size > most
+            ? "the driver wanted more in one piece than such a buffer gives (256 KiB), however large it is: a larger one (swiotlb=) does not help"
+            : Of(words)?.Says;
+    }
+
     /// <summary>The words of a line that tells of one, without a stamp that stood before them; null where it does not.</summary>
     public static string? WordsIn(ReadOnlySpan<char> line)
     {
-        if (Of(line) is null)
+        if (Of(line) is null && !IsOfGroup(line))
             return null;
         ReadOnlySpan<char> words = line.Trim();
         int close = words.StartsWith('[') ? words.IndexOf(']') : -1;
@@ -63,7 +97,10 @@ internal static class KernelNeeds
     {
         foreach (KernelNeed need in All)
         {
-            if (line.Contains(need.Mark, StringComparison.Ordinal))
+            int at = line.IndexOf(need.Mark, StringComparison.Ordinal);
+            int end = at + need.Mark.Length;
+            // -12 is no part of -121.
+            if (at >= 0 && !(char.IsAsciiDigit(need.Mark[^1]) && end < line.Length && char.IsAsciiDigit(line[end])))
                 return need;
         }
 

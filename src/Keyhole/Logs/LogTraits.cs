@@ -112,7 +112,10 @@ internal sealed class LogTraits
         }
 
         if (isVirtual)
+        {
+            _complaints.TryRead(line);
             return true;
+        }
         bool isOfWidths = _widths.TryRead(line, number) | _complaints.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
             return isOfWidths;
@@ -130,8 +133,11 @@ internal sealed class LogTraits
             case Subject.DeviceMemory:
                 AddDeviceMemory(first, second);
                 AddOwners(first, second);
+                PfnRange memory = PfnRange.FromBounds(Pfn.Containing(first), Pfn.AtOrAbove(second));
                 if (DeviceMemorySyntax.LinuxOwnerIn(line) is { } owner)
-                    AddOwner(PfnRange.FromBounds(Pfn.Containing(first), Pfn.AtOrAbove(second)), owner);
+                    AddOwner(memory, owner, null);
+                else if (DeviceMemorySyntax.TryDevices(line, out PciAddress from, out PciAddress to))
+                    AddOwner(memory, from, to == from ? null : to);
                 break;
             case Subject.DeviceMemoryOption:
                 ReadDeviceMemoryOption(rest);
@@ -299,9 +305,9 @@ internal sealed class LogTraits
         _entryDevices = null;
     }
 
-    private void AddOwner(PfnRange range, PciAddress device)
+    private void AddOwner(PfnRange range, PciAddress device, PciAddress? last = null)
     {
-        DeviceMemoryOwner owner = new(range, device);
+        DeviceMemoryOwner owner = new(range, device) { LastDevice = last };
         if (_owners.Count < MaxPages && !_owners.Contains(owner))
             _owners.Add(owner);
     }

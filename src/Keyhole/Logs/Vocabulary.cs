@@ -31,6 +31,9 @@ internal static class Vocabulary
     /// <summary>What Linux says of a window of a host bridge that it drops.</summary>
     public const string DroppedWindow = "ignoring host bridge window ";
     public const string NoIommu = "I/O virtualisation disabled";
+    /// <summary>What Xen says of an IOMMU that it found and cannot use.</summary>
+    public static readonly ImmutableArray<string> IommuFailures = ["IVHD Error", "AMD-Vi: Error", "Failed to parse ACPI DMAR"];
+
     public const string IommuInUse = "I/O virtualisation enabled";
     public const string CommandLine = "Command line:";
     public const string LateCommandLine = "Kernel command line:";
@@ -216,6 +219,7 @@ internal static class Vocabulary
         new(Truncating, KernelMessageKind.Other, Truncating + "9437184kB to 6291456kB"),
         new(NoIommu, KernelMessageKind.Other, NoIommu),
         new(IommuInUse, KernelMessageKind.Other, IommuInUse),
+        .. IommuFailures.Select(static words => new Saying(words, KernelMessageKind.Other, words)),
         new(BannedTable, KernelMessageKind.Other, BannedTable + "SSDT" + BannedTableEnd),
         new(DroppedWindow, KernelMessageKind.Other, DroppedWindow + MemOpening + "0x000cb000-0x000dffff window] (conflicts with Video ROM "
             + MemOpening + "0x000c0000-0x000ccfff])"),
@@ -298,6 +302,7 @@ internal static class Vocabulary
         new("iomap_regions failed", KernelMessageKind.Other, "ccp 0000:06:00.5: pcim_iomap_regions failed (-16)"),
         new(ScratchRoom, KernelMessageKind.Other, "f0400000-f0ffffff" + ScratchRoom),
         .. KernelNeeds.All.Select(static need => new Saying(need.Mark, KernelMessageKind.Need, need.Example)),
+        .. KernelNeeds.OfGroup.Select(static one => new Saying(one.Mark, KernelMessageKind.Need, one.Example)),
         new(" as init process", KernelMessageKind.Program, "Run /init as init process"),
         new("Detected virtualiz", KernelMessageKind.Program, "systemd[1]: Detected virtualization xen."),
         new(Reboot, KernelMessageKind.NextBoot, Reboot),

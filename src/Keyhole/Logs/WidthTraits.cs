@@ -96,7 +96,7 @@ internal sealed class WidthTraits
             Iommu = _isIntel || bits is not null ? HostIommu.IntelVtd : _isAmd ? HostIommu.AmdVi : null,
             IommuAddressBits = bits,
             LinuxUsesIommu = _isUsed,
-            IommuFailure = _isUsed == false ? _failure : null,
+            LinuxIommuFailure = _isUsed == false ? _failure : null,
             RootWindows = [.. _windows.Select(static seen => seen.Window).Distinct()],
         };
     }

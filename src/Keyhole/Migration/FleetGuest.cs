@@ -26,6 +26,12 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// with some device where <see cref="NeedsHole"/> says that it has one.</summary>
     internal GuestSpec? Unforecast { get; init; }
 
+    /// <summary>Whether it is to have memory that its host has not: QEMU starts a guest without a device of the host with swap alone.</summary>
+    private bool MayBeSwapped { get; init; }
+
+    /// <summary>Whether the host's RAM is enough for it.</summary>
+    internal bool HasRamOn(HostDemand host) => MayBeSwapped || host.HasRamFor(MemoryKiB);
+
     /// <summary>Why the toolstack refuses it on a host of which nothing is known, and so on every one.</summary>
     private Problem? RefusalAnywhere { get; init; }
 
@@ -48,6 +54,7 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
         return new(guest.VisibleName ?? name, guest.MemoryKiB, Math.Max(guest.MemoryKiB, guest.MaxmemKiB),
             guest.Type == GuestType.Pv && guest.UsesHostMap)
         {
+            MayBeSwapped = guest.Qemu is { } qemu && !qemu.Machine.Devices.Any(HostFunctions.IsOne),
             Forecast = isForecast ? guest : null,
             Unforecast = isForecast ? null : guest,
             ProblemAnywhere = isForecast || guest.UsesHostMap ? null : Planner.Plan(new() { Host = Host.Unknown, Guest = guest }).Problems
@@ -67,7 +74,7 @@ public sealed record FleetGuest(string Name, ulong MemoryKiB, ulong MaxmemKiB, b
     /// <summary>Whether and why not the guest, with a hole from <paramref name="holeStart"/> on, can be on the host.</summary>
     public FleetVerdict Judge(HostDemand host, ulong holeStart)
     {
-        if (!host.HasRamFor(MemoryKiB))
+        if (!HasRamOn(host))
             return FleetVerdict.TooLittleMemory;
         if (RefusalOn(host) is not null)
             return FleetVerdict.Refused;

@@ -106,7 +106,7 @@ public sealed class FleetTally
         for (int i = 0; i < _guests.Length; i++)
         {
             _refusals[i].Add(added, _guests[i]);
-            if (host.HasRamFor(_guests[i].MemoryKiB))
+            if (_guests[i].HasRamOn(host))
             {
                 // A part of a map tells nothing of the rest.
                 _able[i] += host.RamKiB != 0 ? 1 : 0;

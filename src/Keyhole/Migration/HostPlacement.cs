@@ -42,7 +42,9 @@ public readonly record struct HostPlacement(string Verdict, string Why)
     {
         ArgumentNullException.ThrowIfNull(guest);
         ArgumentNullException.ThrowIfNull(host);
-        if (!demand.HasRamFor(guest.MemoryKiB))
+        // Without a device nothing is pinned: QEMU starts with swap alone.
+        bool isPinned = guest.Qemu is not { } machine || machine.Machine.Devices.Any(HostFunctions.IsOne);
+        if (isPinned && !demand.HasRamFor(guest.MemoryKiB))
             return new(TooLittleMemory, $"the host has {ByteSize.ToText(demand.RamKiB << 10)} of RAM, less than the guest");
         if (!host.Devices.IsEmpty && Missing(guest, host) is { } missing)
             return new(DeviceMissing, $"the host's description names no device {missing}");
@@ -64,7 +66,8 @@ public readonly record struct HostPlacement(string Verdict, string Why)
         if (plan.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error) is { } error)
             return new(error.Code, error.Message);
         // A window that the host itself has not placed is one that it gives no guest.
-        if (plan.Problems.FirstOrDefault(static problem => problem.Code == ProblemCodes.HostUnplaced) is { } unplaced)
+        if (plan.Problems.FirstOrDefault(static problem => problem is { Code: ProblemCodes.HostUnplaced, Severity: not Severity.Info })
+            is { } unplaced)
             return new(unplaced.Code, unplaced.Message);
         if (plan.Firmware is { Outcome: not GuestOutcome.NotKnown, Placement: not null }
             && !plan.Problems.Any(static problem => problem.Code == ProblemCodes.BarsNotKnown))

@@ -22,7 +22,8 @@ internal static class DomainMemory
     /// <param name="memoryKiB">What it starts with.</param>
     /// <param name="kernel">What is in it where nobody says otherwise.</param>
     /// <param name="problems">Takes the report.</param>
-    public static bool ReportTooSmall(ulong memoryKiB, string kernel, List<Problem> problems)
+    /// <param name="isDom0">Whether it is the host's own dom0.</param>
+    public static bool ReportTooSmall(ulong memoryKiB, string kernel, List<Problem> problems, bool isDom0 = false)
     {
         ArgumentNullException.ThrowIfNull(problems);
         if (memoryKiB << 10 >= LinuxPvKernel.EndOfNeed)
@@ -32,7 +33,8 @@ internal static class DomainMemory
             ProblemCodes.MemoryTooSmall,
             $"{ByteSize.ToText(memoryKiB << 10)} of memory are too little: {kernel} is at {LinuxPvKernel.LoadAddress / MiB} MiB and "
                 + $"needs about {LinuxPvKernel.NeededBytes / MiB} MiB",
-            Remedy: $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more; what is no Linux (a unikernel) may do with less"));
+            Remedy: isDom0 ? $"give dom0 {LinuxPvKernel.EndOfNeed / MiB} MiB or more (dom0_mem= on Xen's command line)"
+                : $"give the guest {LinuxPvKernel.EndOfNeed / MiB} MiB or more; what is no Linux (a unikernel) may do with less"));
         return true;
     }
 

@@ -82,6 +82,7 @@ internal static class HostSide
             BarKind.Memory => string.Create(CultureInfo.InvariantCulture, $"BAR {window.Index}"),
         };
         string consequence = window.SizeBytes == 0 ? "its size is not told, and the forecast leaves it out"
+            : window.Kind == BarKind.Rom ? "the guest's device then has no ROM, which a graphics card may need and hardly another"
             : isVirtual ? "no virtual function can be switched on"
             : "the host gives the guest no such BAR until it has one; the forecast is for when it has";
         string room = window.SizeBytes == 0 || windows.IsEmpty ? "" : Holds(windows, window.SizeBytes, window.Is64Bit)
@@ -89,6 +90,14 @@ internal static class HostSide
             : $". None of the host bridge's windows could hold its {ByteSize.ToText(window.SizeBytes)}: the largest has "
                 + $"{ByteSize.ToText(windows.Max(static range => range.SizeBytes))}";
         string remedy = windows.Any(static range => range.End > Frames.FourGiB) ? DecodingRemedy : FirmwareRemedy;
+        // Most hosts give a ROM no address, and setups that make room for large BARs do not make any for it.
+        if (window.Kind == BarKind.Rom)
+        {
+            problems.Add(new(Severity.Info, ProblemCodes.HostUnplaced, $"{name} of {device.Address} has no address on this host ({window.Sign}): "
+                + consequence));
+            return;
+        }
+
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.HostUnplaced,

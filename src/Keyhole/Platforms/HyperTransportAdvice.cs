@@ -37,7 +37,9 @@ internal static class HyperTransportAdvice
     /// <param name="remedy">What keeps the guest's RAM out of the range.</param>
     public static void ReportRam(Host host, GuestSpec guest, string remedy, List<Problem> problems)
     {
-        if (!IsAmd(host.Traits) || guest.MaxmemKiB << 10 <= X86Layout.HyperTransportStart - Frames.FourGiB)
+        // Without a device nothing is mapped for one, and no PVH guest can have one.
+        if (!IsAmd(host.Traits) || guest.Pci.IsEmpty || guest.Type == GuestType.Pvh
+            || guest.MaxmemKiB << 10 <= X86Layout.HyperTransportStart - Frames.FourGiB)
             return;
         problems.Add(new(
             Severity.Warning,

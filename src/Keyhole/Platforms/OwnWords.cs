@@ -23,6 +23,9 @@ internal static class OwnWords
     /// <summary>The devices of a guest of Xen.</summary>
     public static string Devices(Toolstack toolstack) => IsLibvirt(toolstack) ? "<hostdev>" : "pci=";
 
+    /// <summary>What goes on behind a setting of xl's that libvirt cannot say.</summary>
+    public static string XlAlone(Toolstack toolstack) => IsLibvirt(toolstack) ? "; libvirt has no element for it: xl does" : "";
+
     /// <summary>What makes a guest of Xen one of that type.</summary>
     public static string Type(Toolstack toolstack, GuestType type) => (IsLibvirt(toolstack), type) switch
     {

@@ -73,7 +73,8 @@ internal static class SharedDeviceMemory
     /// <summary>What the file is to say then.</summary>
     public static string RelaxedText(GuestSpec guest) =>
         $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ "
-            + $"{string.Join(", ", Relaxed(guest).Pci.Select(static assignment => $"\"{assignment}\""))} ]";
+            + $"{string.Join(", ", Relaxed(guest).Pci.Select(static assignment => $"\"{assignment}\""))} ]"
+            + OwnWords.XlAlone(guest.Toolstack);
 }
 
 /// <summary>A device that Xen does not give to a guest.</summary>

@@ -27,9 +27,14 @@ internal static class UnusedIommu
 
     /// <summary>The problem of such a guest.</summary>
     /// <param name="words">libxl's.</param>
-    public static Problem ProblemOf(string words) => new(
+    /// <param name="host">The host.</param>
+    public static Problem ProblemOf(string words, Hosts.Host host) => new(
         Severity.Error,
         ProblemCodes.GuestDoesNotStart,
-        $"the guest is not created: {words} (Xen uses no IOMMU on this host: its log says \"I/O virtualisation disabled\")",
-        Remedy: "switch on VT-d or AMD-Vi (IOMMU) in the host's firmware, see that Xen's command line has no iommu=off, and start the host again");
+        $"the guest is not created: {words} (Xen uses no IOMMU on this host: its log says "
+            + $"{(host.Traits.IommuFailure is { } why ? $"{InputError.Quote(why)} and " : "")}\"I/O virtualisation disabled\")",
+        Remedy: host.Traits.IommuFailure is { } ? "Xen found the IOMMU, and the firmware's tables on it are wrong: update the host's firmware"
+                + (host.Traits.IommuFailure.Contains("IO-APIC", System.StringComparison.Ordinal)
+                    ? "; a wrong IO-APIC ivrs_ioapic[…]= on Xen's command line corrects" : "")
+            : "switch on VT-d or AMD-Vi (IOMMU) in the host's firmware, see that Xen's command line has no iommu=off, and start the host again");
 }

@@ -52,7 +52,9 @@ internal static partial class Explanations
         {
             string what = $"The map in the log is made from a host's, the forecast's is not: the guest was started with "
                 + $"{(request.Toolstack == Toolstack.Xl ? "e820_host=1 or a pci= entry" : OwnWords.HostMap(request.Toolstack))}.";
-            return $"{what} Say so with {Setting.HostMap} or {Setting.Device}, or give its configuration with {Setting.Guest}.";
+            return request.Toolstack == Toolstack.Xl
+                ? (Phrase)$"{what} Say so with {Setting.HostMap} or {Setting.Device}, or give its configuration with {Setting.Guest}."
+                : (Phrase)$"{what} Say so with {Setting.HostMap}, or give its configuration with {Setting.Guest}.";
         }
 
         return isForecast && !isObserved && !observed.MapMayBeginLate && !observed.MapMayEndEarly && map.Cuts.IsEmpty && map.Garbled.IsEmpty

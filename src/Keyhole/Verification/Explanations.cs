@@ -225,7 +225,8 @@ internal static partial class Explanations
     }
 
     /// <summary>What is no RAM came from the host, but for the ISA range, which every kernel reserves.</summary>
-    internal static bool IsTheHosts(E820Entry entry) => !entry.IsRam && entry.End > X86Layout.OneMiB;
+    internal static bool IsTheHosts(E820Entry entry) =>
+        entry is { IsRam: false, Type: not E820Type.Unusable } && entry.End > X86Layout.OneMiB;
 
     private static IEnumerable<Phrase> Halt(BootForecast forecast)
     {

@@ -49,8 +49,11 @@ internal static class FailureExplanations
     }
 
     /// <summary>What got no memory in a kernel that goes on.</summary>
-    public static IEnumerable<string> OfNeeds(BootFacts facts) =>
-        facts.Needs.Select(static need => $"Line {need.Line}: \"{need.Value}\": {KernelNeeds.Of(need.Value)?.Says}.");
+    public static IEnumerable<string> OfNeeds(BootFacts facts, PciLog? pci = null) => facts.Needs.Select(need =>
+        $"Line {need.Line}: \"{need.Value}\": "
+            + (NeedFindings.WindowBehind(need, facts, pci) is { } line
+                ? $"the driver gave up; a window of a device has no place (line {line}), for which drivers say the same, whatever memory there is."
+                : $"{KernelNeeds.SaysOf(need.Value)}."));
 
     /// <summary>An Oops behind which the kernel goes on.</summary>
     public static IEnumerable<string> OfSurvived(BootFacts facts) => facts is { Survived: { } oops, AliveLine: { } line }
@@ -181,7 +184,7 @@ internal static class FailureExplanations
         }
 
         string instead = forecast.Request.IsDom0 ? "what dom0 gets dom0_mem= on Xen's command line says"
-            : "what the guest gets memory= in its configuration says";
+            : $"what the guest gets {OwnWords.Memory(forecast.Request.Toolstack)} in its configuration says";
         return pages == 0
             ? ""
             : $"{InputError.OneLine(limit.Text, 80)} on the kernel's own command line (line {line.Line}) forbids what it must do: by the forecast "

@@ -111,7 +111,7 @@ public static class FirmwareVerifier
         if (observed is { Release: { } unknown, Kernel: null })
             explanations.Insert(0, $"The log is of Linux {unknown.Value} (line {unknown.Line}), which is none of those that are known (3.2 to 7.3): "
                 + $"where the kernel matters it is taken for {KernelReleases.NameOf(plan.Scenario.Kernel)}.");
-        explanations.AddRange(FailureExplanations.OfNeeds(observed.Facts).Select(static text => (Phrase)text));
+        explanations.AddRange(FailureExplanations.OfNeeds(observed.Facts, scan.Pci).Select(static text => (Phrase)text));
         explanations.AddRange(FailureExplanations.OfSurvived(observed.Facts).Select(static text => (Phrase)text));
         if (observed.BootFailure is { } failure)
         {
@@ -133,7 +133,7 @@ public static class FirmwareVerifier
         explanations.AddRange(LaterEnd.Explain(observed).Select(static text => (Phrase)text));
         return verification with
         {
-            Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts), .. LaterEnd.Of(observed)],
+            Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts, scan.Pci), .. LaterEnd.Of(observed)],
             Explanations = [.. explanations],
         };
     }

@@ -23,6 +23,12 @@ public static class GuestCreation
     private const string NoRoom = " too large (0x";
     private const string SharedRegion = "with shared RMRR at ";
 
+    /// <summary>libxc's xc_dom_malloc_filemap.</summary>
+    private const string TooLargeFile = "file which is too large";
+
+    /// <summary>What the toolstack asks its own system for: processes, and mappings of a guest's frames.</summary>
+    private static readonly string[] s_wordsOfOwnMemory = ["fork failed", "[mmap, errno"];
+
     private static readonly string[] s_wordsOfMemory =
         ["Out of memory", "Cannot allocate memory", "ot enough memory", "(12 =", "free memory for the domain"];
 
@@ -116,6 +122,21 @@ public static class GuestCreation
             yield return $"Memory has a part in it: what is loaded at the guest's start has no room in the "
                 + $"{ByteSize.ToText(plan.Scenario.StartKiB << 10)} that it starts with.";
             yield return $"What to change: give the guest more memory, or a smaller kernel or ramdisk.";
+            yield break;
+        }
+
+        if (reason.Value.Contains(TooLargeFile, StringComparison.Ordinal))
+        {
+            yield return $"No memory ran out: the file of the kernel or the ramdisk is larger than the toolstack takes, which says \"Out of memory\" "
+                + $"of that. What to change: give a smaller file, and see that it is the right one.";
+            yield break;
+        }
+
+        if (s_wordsOfOwnMemory.Any(words => reason.Value.Contains(words, StringComparison.Ordinal))
+            && s_wordsOfMemory.Any(words => reason.Value.Contains(words, StringComparison.Ordinal)))
+        {
+            yield return $"Memory has a part in it, but dom0's: the toolstack itself got none from its own system ('free' in dom0 tells what is "
+                + $"left). What to change: stop what takes dom0's memory, or give dom0 more (dom0_mem= on Xen's command line).";
             yield break;
         }
 

@@ -42,10 +42,14 @@ internal static class MemoryExplanations
         foreach (Problem problem in plan?.Problems ?? [])
         {
             if (problem.Code is ProblemCodes.LowMemoryLost or ProblemCodes.HighRamOverlap)
-                yield return $"By the toolstack's map: {problem.Message}. What to change: {problem.Remedy}.";
+            {
+                string whose = plan!.LaidBy is { Traits.IsToolstacksOwn: false } policy ? $"the map of {policy.Name}" : "the toolstack's map";
+                yield return $"By {whose}: {problem.Message}. What to change: {problem.Remedy}.";
+            }
         }
 
-        ulong unusable = Sum(forecast.KernelMap, E820Type.Unusable);
+        // What some kernels mark themselves is not the host's.
+        ulong unusable = Sum(forecast.Request.Map, E820Type.Unusable);
         if (unusable >= WorthMentionBytes && !forecast.Request.IsDom0)
             yield return $"{ByteSize.ToText(unusable)} of the map are unusable: RAM of the host that the guest was not given, marked so that no "
                 + $"device is put there. It is not missing.";
@@ -107,6 +111,11 @@ internal static class MemoryExplanations
         }
     }
 
+    /// <summary>Whether what has no memory behind it yet is out of the balloon's reach.</summary>
+    private static bool HasPool(BootForecast forecast) => forecast.Request.Profile.Has(KernelBehaviour.HasScratchPool);
+
+    private static string RoomFor(BootForecast forecast) => HasPool(forecast) ? "room without memory" : "room for the balloon";
+
     private static IEnumerable<string> LeftOut(BootForecast forecast, Plan? plan, Dom0Log? builder)
     {
         BootRequest request = forecast.Request;
@@ -118,10 +127,13 @@ internal static class MemoryExplanations
             string meaning = HasAllThatXenHas(forecast, plan, builder)
                 ? $". Without dom0_mem= on its command line Xen gives dom0 all that it has left but for {KeptByXenMiB} MiB at most: about so much "
                     + $"can be had with {OwnWords.SetMemory(request.Toolstack)}, the rest Xen uses itself"
+                : HasPool(forecast) && CanGrow(forecast, plan)
+                ? $", which Linux from 6.10 on keeps for itself: {OwnWords.SetMemory(request.Toolstack)} gives the {who} memory at other addresses, "
+                    + $"by hotplug{(request.IsDom0 ? asFar : "")}"
                 : CanGrow(forecast, plan)
                 ? $": the {who} gets them with {OwnWords.SetMemory(request.Toolstack)}{asFar}"
                 : ", and the domain may not have more than it starts with";
-            yield return $"{ByteSize.ToText(room)} of the RAM in the map are room for the balloon{meaning}.";
+            yield return $"{ByteSize.ToText(room)} of the RAM in the map are {RoomFor(forecast)}{meaning}.";
             if (PageStructures.Tell(request, room, plan?.Guest) is { } cost)
                 yield return cost;
         }
@@ -174,7 +186,7 @@ internal static class MemoryExplanations
         }
 
         if (inMap > usable)
-            parts += $" + {Verifier.Number((inMap - usable) * KiBOfPage)} of room for the balloon";
+            parts += $" + {Verifier.Number((inMap - usable) * KiBOfPage)} of {RoomFor(forecast)}";
         ulong own = memory.TotalKiB - memory.AvailableKiB;
         string total = $"{Verifier.Number(memory.TotalKiB)} KiB of RAM are {parts}.";
         // From 4.2 on kernels may set up most of their memory once they run; until then it counts as taken, and nobody has it.

@@ -65,10 +65,12 @@ internal static class OtherGuest
             ? $" By the forecast it started with {mib} MiB or more: with {without.Guest.MemoryKiB >> 10} MiB Linux takes less of maxmem into its map."
             : "";
         LogFact<FailedClaim> first = observed.Facts.FailedClaims.First(static claim => BarFindings.IsOfMap(claim.Value.Obstacle ?? ""));
+        string has = plan.Scenario.Guest is { Toolstack: Toolstack.Xl, E820Host: not true } ? "a pci= entry"
+            : OwnWords.HostMap(plan.Scenario.Guest.Toolstack);
         return $"Line {first.Line}: {first.Value.Obstacle} {Verifier.Range(first.Value.ObstacleRange)} is what a guest without the host's map has "
-            + $"there: e820_host was not in force in this boot, and the device's windows lie in the guest's RAM.{more} "
-            + $"What to change: put it in force, in xl's configuration by e820_host=1 (a pci= entry does it, too), in libvirt's by "
-            + $"<features><xen><e820_host state='on'/></xen></features>.";
+            + $"there: e820_host was not in force in this boot, and the device's windows lie in the guest's RAM.{more} The guest that was told has "
+            + $"it ({has}): this one was started without, or the device was attached later. What to change: start it anew with that in its "
+            + $"configuration.";
 
         bool ClaimsDiffer(Scenario scenario) => Boot.Of(scenario).Forecast is not { } forecast
             || BarFindings.Compare(forecast, observed.Facts.FailedClaims).ToArray() is not { Length: > 0 } findings
@@ -158,10 +160,14 @@ internal static class OtherGuest
         // No configuration of its own tells how large it is.
         if (told.IsStubDomain)
             return $"All of the memory setup in the log agrees with a stubdomain of {ByteSize.ToText(guest.MemoryKiB << 10)}{kernel}.";
+        bool isXls = told.Toolstack == Toolstack.Xl;
         string size = guest.MemoryKiB == told.MemoryKiB && guest.MaxmemKiB == told.MaxmemKiB ? ""
-            : $"memory={guest.MemoryKiB >> 10}" + (guest.MaxmemKiB == guest.MemoryKiB ? "" : $", maxmem={guest.MaxmemKiB >> 10}");
+            : $"{OwnWords.Memory(told.Toolstack)}{(isXls ? "=" : " ")}{guest.MemoryKiB >> 10}"
+                + (guest.MaxmemKiB == guest.MemoryKiB ? "" : $", {OwnWords.Most(told.Toolstack)}{(isXls ? "=" : " ")}{guest.MaxmemKiB >> 10}");
+        string own = OwnWords.HostMap(told.Toolstack);
         string map = guest.UsesHostMap == told.UsesHostMap ? ""
-            : guest.UsesHostMap ? "the host's map (e820_host=1 or a pci= entry)" : "a map that is not the host's (no e820_host=1, no pci= entry)";
+            : guest.UsesHostMap ? $"the host's map ({(isXls ? "e820_host=1 or a pci= entry" : own)})"
+            : $"a map that is not the host's (no {(isXls ? "e820_host=1, no pci= entry" : own)})";
         string both = string.Join(" and ", new[] { size, map }.Where(static part => part.Length != 0));
         return $"All of the memory setup in the log agrees with a guest that has {both}{kernel}, which is not the guest that was told. Give its "
             + $"configuration with {Setting.Guest}.";

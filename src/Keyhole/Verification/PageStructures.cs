@@ -4,6 +4,7 @@ using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
 using Keyhole.Guests;
+using Keyhole.Platforms;
 
 namespace Keyhole.Verification;
 
@@ -35,8 +36,8 @@ internal static class PageStructures
         string cure = request.IsDom0
             ? request.MaxPages == request.PageCount ? ""
                 : $" What to change: dom0_mem={mib}M,max:{mib}M on Xen's command line, or more to start with."
-            : guest is null || guest.MaxmemKiB <= guest.MemoryKiB ? "" : $" What to change: set maxmem to memory ({guest.MemoryKiB >> 10}), or start "
-                + $"the guest with more.";
+            : guest is null || guest.MaxmemKiB <= guest.MemoryKiB ? "" : $" What to change: set {OwnWords.Most(request.Toolstack)} to "
+                + $"{OwnWords.Memory(request.Toolstack)} ({guest.MemoryKiB >> 10}), or start the guest with more.";
         return $"{Words(roomBytes, has, request.IsDom0 ? "dom0" : "the guest")}{cure}";
     }
 

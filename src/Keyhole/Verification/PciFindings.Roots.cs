@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Generic;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Logs;
@@ -19,9 +20,16 @@ internal sealed partial class PciFindings
             notCompared.Add($"the host bridge's windows: with {passing} (line {_options.Line}) Linux passes over what ACPI tells of them");
             return;
         }
+
         if (_roots.IsEmpty)
         {
             notCompared.Add("the host bridge's windows");
+            return;
+        }
+
+        if (_roots.Any(static seen => !seen.IsPorts && Hosts.RootWindow.IsAll(seen.Range.Start, seen.Range.End)))
+        {
+            notCompared.Add("the host bridge's windows: the guest's Linux takes none from ACPI (pci=nocrs)");
             return;
         }
 

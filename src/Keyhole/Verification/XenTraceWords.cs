@@ -12,15 +12,24 @@ internal static class XenTraceWords
 {
     private const int MostNames = 3;
 
-    /// <summary>By a part of a function's name, what Xen does there. The first function that has one tells.</summary>
+    /// <summary>By whole words of a function's name, what Xen does there. The first function that has them tells. Most of what has "acpi" in its name
+    /// (idling, frequencies, sleep) reads no table, and "ept" is a part of "intercept".</summary>
     private static readonly ImmutableArray<(string Part, string Doing)> s_doings =
     [
         ("iommu", "it was at work on the IOMMU"),
         ("vtd", "it was at work on the IOMMU"),
         ("dmar", "it was reading ACPI's table of the IOMMU"),
-        ("efi_", "it was using the firmware (EFI runtime services)"),
-        ("acpi", "it was at work on ACPI's tables"),
-        ("pvh_", "it was building a PVH dom0"),
+        ("efi", "it was using the firmware (EFI runtime services)"),
+        ("acpi_tb", "it was at work on ACPI's tables"),
+        ("acpi_table", "it was at work on ACPI's tables"),
+        ("acpi_parse", "it was at work on ACPI's tables"),
+        ("acpi_boot", "it was at work on ACPI's tables"),
+        ("acpi_numa", "it was at work on ACPI's tables"),
+        ("acpi_get_table", "it was at work on ACPI's tables"),
+        ("acpi_os_map_memory", "it was at work on ACPI's tables"),
+        ("acpi_find_root_pointer", "it was at work on ACPI's tables"),
+        ("acpi_initialize_tables", "it was at work on ACPI's tables"),
+        ("pvh", "it was building a PVH dom0"),
         ("construct_dom0", "it was building dom0"),
         ("dom0_construct", "it was building dom0"),
         ("create_dom0", "it was building dom0"),
@@ -33,8 +42,20 @@ internal static class XenTraceWords
         ("init_heap_pages", "it was setting up its own memory"),
         ("map_pages_to_xen", "it was mapping memory for itself"),
         ("p2m", "it was at work on a guest's memory table"),
-        ("ept_", "it was at work on a guest's memory table"),
+        ("ept", "it was at work on a guest's memory table"),
     ];
+
+    private static bool Has(string name, string words)
+    {
+        for (int at = name.IndexOf(words, StringComparison.Ordinal); at >= 0; at = name.IndexOf(words, at + 1, StringComparison.Ordinal))
+        {
+            int end = at + words.Length;
+            if ((at == 0 || !char.IsAsciiLetterOrDigit(name[at - 1])) && (end == name.Length || !char.IsAsciiLetterOrDigit(name[end])))
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Begins with a blank; empty where Xen shows nothing of it.</summary>
     public static string Of(BootFailure failure)
@@ -44,7 +65,7 @@ internal static class XenTraceWords
         string text = "";
         if (!trace.Functions.IsEmpty)
         {
-            string doing = trace.Functions.SelectMany(static name => s_doings.Where(known => name.Contains(known.Part, StringComparison.Ordinal))
+            string doing = trace.Functions.SelectMany(static name => s_doings.Where(known => Has(name, known.Part))
                 .Select(static known => $": {known.Doing}")).FirstOrDefault("");
             text = $" Its call trace names {string.Join(", ", trace.Functions.Take(MostNames))}{doing}.";
         }

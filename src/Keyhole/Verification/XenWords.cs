@@ -37,7 +37,8 @@ internal static class XenWords
                 case XenCure.None:
                     continue;
                 case XenCure.LargerPool:
-                    return $"What to change: raise shadow_memory= in the guest's configuration, which is the size of that pool.";
+                    return $"What to change: raise shadow_memory= in the guest's configuration, which is the size of that pool"
+                        + $"{OwnWords.XlAlone(guest.Toolstack)}.";
                 case XenCure.MaxmemIsMemory when guest.MaxmemKiB > guest.MemoryKiB:
                     return $"What to change: {GuestReview.OnDemandCure(guest)}.";
                 case XenCure.MaxmemIsMemory:

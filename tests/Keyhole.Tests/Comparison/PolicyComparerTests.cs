@@ -38,7 +38,7 @@ public sealed class PolicyComparerTests
         PolicyComparison comparison = PolicyComparer.Compare(Request("plain4g", 512));
 
         Assert.AreEqual("libxl", comparison.Best!.Policy.Name);
-        Assert.Contains("nothing but xl itself", comparison.Why.ToString());
+        Assert.Contains("nothing but e820_host=1 in the guest's configuration", comparison.Why.ToString());
     }
 
     [TestMethod]

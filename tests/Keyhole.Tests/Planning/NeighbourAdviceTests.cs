@@ -165,7 +165,11 @@ public sealed class NeighbourAdviceTests
     [DataRow(GuestType.Hvm, 1009UL, "less than 1008 GiB")]
     public void RAM_that_reaches_into_the_HyperTransport_range_is_reported_on_AMD(GuestType type, ulong memoryGiB, string? remedy)
     {
-        GuestSpec guest = new() { Type = type, MemoryKiB = memoryGiB << 20, MaxmemKiB = memoryGiB << 20 };
+        GuestSpec guest = new()
+        {
+            Type = type, MemoryKiB = memoryGiB << 20, MaxmemKiB = memoryGiB << 20,
+            Pci = type == GuestType.Kvm ? [] : [new PciAssignment(PciAddress.Create(0, 4, 0))],
+        };
 
         Problem? problem = Plan(guest,
             new() { CpuVendor = "AuthenticAMD" }).Problems.SingleOrDefault(found => found.Code == ProblemCodes.HyperTransport);

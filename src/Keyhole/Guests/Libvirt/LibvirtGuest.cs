@@ -49,6 +49,7 @@ internal sealed class LibvirtGuest(string sourceName, XElement domain)
             Kernel = Text(os?.Element("kernel")),
             Ramdisk = Text(os?.Element("initrd")),
             CommandLine = Text(os?.Element("cmdline")),
+            HasBootloader = domain.Element("bootloader") is not null,
             Hvm = HvmSettings.Of(LibvirtHvm.Of(domain)),
         };
         if (!pci.IsEmpty && !guest.UsesHostMap && type == GuestType.Pv)

@@ -38,7 +38,7 @@ internal static class QemuHostWords
         QemuDevice[] given = [.. machine.Devices.Where(HostFunctions.IsOne)];
         QemuStops.ReportIommu(scenario, guest, machine, problems);
         ReportLastWords(guest, said, problems);
-        ReportMemoryLock(guest, said, given.Length > 0, problems);
+        ReportMemoryLock(guest, machine, said, given.Length > 0, problems);
         foreach (TakenWindow window in said.Taken)
         {
             if (given.Any(device => HostFunctions.Covers(device, window.Device)))
@@ -133,7 +133,7 @@ internal static class QemuHostWords
                 : isMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null);
     }
 
-    private static void ReportMemoryLock(QemuGuest guest, HostComplaints said, bool hasDevice, List<Problem> problems)
+    private static void ReportMemoryLock(QemuGuest guest, QemuMachine machine, HostComplaints said, bool hasDevice, List<Problem> problems)
     {
         if (said.ExceededLock is not { } limit || !hasDevice)
             return;
@@ -142,7 +142,10 @@ internal static class QemuHostWords
             ProblemCodes.GuestDoesNotStart,
             $"the host's log says that a process with a device of its own was to lock more memory than it may "
                 + $"(\"RLIMIT_MEMLOCK ({limit}) exceeded\", {ByteSize.ToText(limit)}): VFIO_MAP_DMA fails with -12 (Cannot allocate memory) then",
-            Remedy: "raise what QEMU may lock above the guest's RAM: "
+            Remedy: guest.Dialect == QemuDialect.Libvirt && limit < machine.MemoryBytes
+                ? $"see whether the guest's <memtune><hard_limit> is {ByteSize.ToText(limit)}, and raise it above the guest's RAM: without one, and "
+                    + "with a larger one, libvirt lets QEMU lock more, and the line is of another process"
+                : "raise what QEMU may lock above the guest's RAM: "
                 + (OwnWords.MemoryLock(guest.Dialect) ?? "Proxmox VE itself sets no limit, and what did is in how its services are started")));
     }
 
@@ -185,8 +188,9 @@ internal static class QemuHostWords
                     + (guest.Dialect == QemuDialect.Proxmox
                         ? "Proxmox VE asks Linux for the rest when it starts the guest, and where Linux has them not, the guest is not started"
                         : "unless more have been set aside since (HugePages_Total in /proc/meminfo), QEMU does not start the guest"),
-                Remedy: $"give the guest no more than {ByteSize.ToText(pool.Count * size)}, or have the host's Linux set {needed} pages of {page} "
-                    + "aside at boot (hugepagesz=, hugepages=)"));
+                Remedy: $"give the guest no more than {ByteSize.ToText(pool.Count * size)}, or "
+                    + (pool.Wanted >= needed ? $"smaller pages: the host's Linux had no more of {page} when it booted"
+                        : $"have the host's Linux set {needed} pages of {page} aside at boot (hugepagesz=, hugepages=)")));
         }
     }
 }

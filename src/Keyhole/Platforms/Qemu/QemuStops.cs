@@ -64,8 +64,8 @@ internal static class QemuStops
         Severity.Error,
         ProblemCodes.GuestDoesNotStart,
         $"the guest is not started: {InputError.Quote(NoGroup(dialect))}, for the host's Linux "
-            + (traits.IommuFailure is { } words ? $"gave its IOMMU up (its log says \"{words}\")" : $"does not use its IOMMU ({OffOnCommandLine})"),
-        Remedy: traits.IommuFailure is not null
+            + (traits.LinuxIommuFailure is { } words ? $"gave its IOMMU up (its log says \"{words}\")" : $"does not use its IOMMU ({OffOnCommandLine})"),
+        Remedy: traits.LinuxIommuFailure is not null
             ? "take another release of the host's firmware, or of its Linux, and look for the reason in the lines before that one"
                 + (traits.LinuxRelease?.StartsWith("5.5", System.StringComparison.Ordinal) == true
                     ? ": 5.5 stops at an RMRR that the firmware has not reserved, with which 5.4 and 5.6 go on" : "")

@@ -243,6 +243,12 @@ internal static class QemuWidths
         ImmutableArray<PfnRange> ranges = scenario.Host.DeviceMemory;
         if (all.Length == 0)
             return;
+        if (QemuAmdMemory.IsOf(scenario.Host.Traits))
+        {
+            QemuAmdMemory.Report(scenario.Host, all, problems);
+            return;
+        }
+
         if (said.RelaxesDeviceMemory == true)
         {
             if (!ranges.IsEmpty)
@@ -309,7 +315,7 @@ internal static class QemuWidths
 
     /// <summary>One problem for all ranges: of several it names the first few.</summary>
     /// <param name="message">With {0} for the ranges.</param>
-    private static Problem Of(Severity severity, ImmutableArray<PfnRange> ranges, string message)
+    internal static Problem Of(Severity severity, ImmutableArray<PfnRange> ranges, string message)
     {
         const int mostNamed = 8;
         string named = ranges.Length == 1 ? "this memory" : string.Join(", ", ranges.Take(mostNamed).Select(static range =>

@@ -30,7 +30,7 @@ internal static class HvmDeviceMemory
             bool isStrict = (assignment.RdmPolicy ?? rdm.DevicePolicy) != "relaxed";
             foreach (DeviceMemoryOwner owner in traits.DeviceMemoryOwners)
             {
-                if (!assignment.Covers(owner.Device))
+                if (!assignment.Covers(owner.Device) && (assignment.Address is not { } own || !owner.Includes(own)))
                     continue;
                 GuestDeviceMemory region = new(ByteRange.FromFrames(owner.Range), isStrict);
                 // What the device says counts more than what is said for all; libxl knows a region by its start.

@@ -128,7 +128,7 @@ internal static class HvmHoles
 
     /// <summary>That mmio_hole= is out of reach of the toolstack that the guest is written for; empty where it is not.</summary>
     public static string WhoHasIt(Scenario scenario) =>
-        scenario.Guest.Toolstack == Toolstack.Libvirt ? "; libvirt has no element for it: xl does" : "";
+        OwnWords.XlAlone(scenario.Guest.Toolstack);
 
     private static string? Lost(HvmGuest before, HvmGuest after) =>
         before.Run is { } was && after.Run is { } now && was.LowEnd > now.LowEnd ? ByteSize.ToText(was.LowEnd - now.LowEnd) : null;

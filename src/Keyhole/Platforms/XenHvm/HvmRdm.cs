@@ -17,6 +17,9 @@ internal readonly record struct HvmRdm(bool IsGiven, bool IsIgnored, bool IsOfHo
     /// <summary>What it says for devices that say nothing themselves; null where xl reads those first.</summary>
     public string? DevicePolicy { get; init; }
 
+    /// <summary>The policy of a valid value that xl passes over; null of any other.</summary>
+    public string? Asked { get; init; }
+
     public static HvmRdm Of(string? text, XenVersion xen)
     {
         if (text is null)
@@ -42,7 +45,7 @@ internal readonly record struct HvmRdm(bool IsGiven, bool IsIgnored, bool IsOfHo
 
         // Since 4.15 xl takes a valid policy for an error, and then passes over the whole of it.
         bool isIgnored = !isValid || (policy is not null && !xen.IsUpTo(4, 14));
-        return isIgnored ? new(true, true, false, null)
+        return isIgnored ? new(true, true, false, null) { Asked = isValid ? policy : null }
             : new(true, false, isOfHost, policy) { DevicePolicy = XlReleases.ReadsDevicesFirst(xen) ? null : policy };
     }
 }

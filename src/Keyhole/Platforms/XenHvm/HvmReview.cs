@@ -92,7 +92,8 @@ internal static class HvmReview
     }
 
     /// <summary>The problem where the guest is refused for its devices, whatever its hole; null for other refusals.</summary>
-    public static Problem? OfDevices(Scenario scenario, string words) => words == UnusedIommu.RefusalOf(scenario) ? UnusedIommu.ProblemOf(words)
+    public static Problem? OfDevices(Scenario scenario, string words) =>
+        words == UnusedIommu.RefusalOf(scenario) ? UnusedIommu.ProblemOf(words, scenario.Host)
         : words == RepeatedDevice.RefusalOf(scenario) ? RepeatedDevice.ProblemOf(scenario, words) : null;
 
     private static void ReportRefusal(Scenario scenario, HvmGuest guest, string words, IPlatform platform, List<Problem> problems)
@@ -136,10 +137,11 @@ internal static class HvmReview
         if (tried is { Refusal: null, Memory: { } memory } && boundary > 0)
             return string.Create(CultureInfo.InvariantCulture,
                 $"put rdm_mem_boundary={boundary} into the xl.cfg: the guest then has "
-                    + $"{ByteSize.ToText(memory.LowEnd)} below 4 GiB and the rest above");
+                    + $"{ByteSize.ToText(memory.LowEnd)} below 4 GiB and the rest above{OwnWords.XlAlone(scenario.Guest.Toolstack)}");
         string devices = Devices(scenario.Guest, "relaxed");
         return devices.Length == 0 ? null
-            : $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ {devices} ]";
+            : $"if the device can do without that memory (a network card can, a graphics card may not): pci=[ {devices} ]"
+                + OwnWords.XlAlone(scenario.Guest.Toolstack);
     }
 
     private static string Devices(GuestSpec guest, string policy) =>
@@ -157,8 +159,10 @@ internal static class HvmReview
                 problems.Add(new(
                     Severity.Warning,
                     ProblemCodes.RdmIgnored,
-                    "xl passes over rdm= where it names a policy (since Xen 4.15), silently",
-                    Remedy: scenario.Guest.Pci.IsEmpty ? "take it out" : $"say it for each device: pci=[ {Devices(scenario.Guest, "relaxed")} ]"));
+                    rdm.Asked is null ? "xl passes over the whole of rdm=: what it knows is strategy=host, policy=strict and policy=relaxed"
+                        : "xl passes over rdm= where it names a policy (since Xen 4.15), silently",
+                    Remedy: rdm.Asked is not { } asked || scenario.Guest.Pci.IsEmpty ? "take it out"
+                        : $"say it for each device: pci=[ {Devices(scenario.Guest, asked)} ]"));
             }
         }
         else if (rdm is { IsGiven: true, IsOfHost: true, Policy: null } && !guest.Xen.IsUpTo(4, 14))
@@ -202,7 +206,7 @@ internal static class HvmReview
                 bytes.End,
                 !isTold ? "boot Xen 4.16 or later, which tells libxl of it"
                     : $"if the device can do without it (a network card can, a graphics card may not): pci=[ "
-                        + $"{Devices(scenario.Guest, "relaxed")} ]"));
+                        + $"{Devices(scenario.Guest, "relaxed")} ]" + OwnWords.XlAlone(scenario.Guest.Toolstack)));
         }
     }
 

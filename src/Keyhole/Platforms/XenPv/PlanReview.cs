@@ -167,10 +167,11 @@ internal static class PlanReview
                 Severity.Warning,
                 ProblemCodes.LowMemoryLost,
                 $"only {below} of {all} are below 4 GiB: RAM ends at {Hex(end)} with this "
-                    + $"policy's hole, where the host has {ByteSize.ToText(possible - low)} more",
+                    + $"policy's hole, where the host has {ByteSize.ToText(possible - low)} more: a device that can only address 32 bits, and a "
+                    + "32-bit kernel, have that much less",
                 end,
                 Frames.FourGiB,
-                "a device that can only address 32 bits, and a 32-bit kernel, have that much less; punch and minimal keep it"));
+                "take the policy punch or minimal, which keep it"));
             return;
         }
 

@@ -32,11 +32,15 @@ internal static class SwiotlbAdvice
         bool isAffected = scenario.Kernel.CompareTo(s_first) >= 0;
         bool hostHelps = !guest.UsesHostMap && LibxlPolicy.IsKnownTo(scenario.Host.Traits.XenVersion)
             && machineMap.Any(static entry => entry.Type == E820Type.Reserved && entry.Address > X86Layout.OneMiB);
+        // The guest's own boot loader has its kernel's command line.
+        bool isLineKnown = !guest.HasBootloader && guest.Kernel?.Contains("grub", StringComparison.Ordinal) != true;
+        string unless = isLineKnown ? ""
+            : ". Its kernel's own command line, which the guest's boot loader has, is not told: with iommu=soft on it this is not so";
         return new(
-            isAffected ? Severity.Error : Severity.Warning,
+            isAffected && isLineKnown ? Severity.Error : Severity.Warning,
             ProblemCodes.DmaNotTranslated,
             $"the guest's map has no reserved entry, and {(isAffected ? "this kernel" : "a kernel of Linux 6.6 or later")} then sets up no "
-                + "xen-swiotlb: a device can be claimed, but its DMA goes to other memory than the guest's",
+                + "xen-swiotlb: a device can be claimed, but its DMA goes to other memory than the guest's" + unless,
             Remedy: "put iommu=soft on the command line of the guest's kernel"
                 + (hostHelps ? $", or give it the host's map ({OwnWords.HostMap(guest.Toolstack)})" : ""));
     }

@@ -23,7 +23,7 @@ internal sealed class XenDom0Platform : IPlatform
         ImmutableArray<E820Entry> machineMap = scenario.MachineMap;
         List<Problem> problems = [];
         DomainMemory.ReportTooLarge(scenario.Host, machineMap, scenario.StartKiB, Traits.IsOvercommitted, problems, isDom0: true);
-        DomainMemory.ReportTooSmall(scenario.StartKiB, DomainMemory.PvKernel, problems);
+        DomainMemory.ReportTooSmall(scenario.StartKiB, DomainMemory.PvKernel, problems, isDom0: true);
         ImmutableArray<PlannedEntry> entries =
             [.. machineMap.Select(entry => new PlannedEntry(entry, scenario.Host.Entries.Contains(entry) ? "the firmware's"
                 : "Xen's: dom0 may not map it"))];

@@ -95,7 +95,7 @@ internal sealed class XenPvPlatform : IPlatform
         if (RefusedCombination.ProblemOf(scenario, this) is { } combined)
             return (RefusedCombination.WordsOf(scenario)!, combined);
         if (UnusedIommu.RefusalOf(scenario) is { } words)
-            return (words, UnusedIommu.ProblemOf(words));
+            return (words, UnusedIommu.ProblemOf(words, scenario.Host));
         if (RepeatedDevice.RefusalOf(scenario) is { } twice)
             return (twice, RepeatedDevice.ProblemOf(scenario, twice));
         return SharedDeviceMemory.RefusedOf(scenario, null) is { } shared

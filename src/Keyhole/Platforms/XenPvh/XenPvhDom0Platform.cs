@@ -34,7 +34,7 @@ internal sealed class XenPvhDom0Platform : IPlatform
         ArgumentNullException.ThrowIfNull(scenario);
         List<Problem> problems = [];
         DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems, isDom0: true);
-        bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, DomainMemory.Kernel, problems);
+        bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, DomainMemory.Kernel, problems, isDom0: true);
         if (scenario.Dom0?.Tables is null)
         {
             problems.Add(new(
