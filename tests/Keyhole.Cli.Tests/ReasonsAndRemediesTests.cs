@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
@@ -42,14 +43,28 @@ public sealed class ReasonsAndRemediesTests
     {
         using var answer = JsonDocument.Parse(CommandRun.Of(["boot", .. boot, "--json"]).Output);
         string[] lines = [.. answer.RootElement.GetProperty("log").EnumerateArray().Select(static line => $"[    0.000000] {line.GetString()}")];
-        return Written("guest.log", $"[    0.000000] Linux version {release} (x@y) (gcc) #1 SMP\n{string.Join('\n', lines)}\n{more}");
+        // What a kernel counts: whole pages of RAM, without the first and the ISA hole.
+        ulong pages = 0;
+        foreach (JsonElement entry in answer.RootElement.GetProperty("kernelE820").EnumerateArray().Where(static entry =>
+            entry.GetProperty("type").GetString() == "ram"))
+        {
+            (ulong first, ulong end) = ((Address(entry, "start") + 0xfff) >> 12, Address(entry, "end") >> 12);
+            for (ulong page = first; page < end; page++)
+                pages += page is 0 or (>= 0xa0 and < 0x100) ? 0UL : 1UL;
+        }
+
+        return Written("guest.log", $"[    0.000000] Linux version {release} (x@y) (gcc) #1 SMP\n{string.Join('\n', lines)}\n"
+            + more.Replace("TOTAL", (pages * 4).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal));
     }
+
+    private static ulong Address(JsonElement entry, string name) =>
+        ulong.Parse(entry.GetProperty(name).GetString()!.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
     [TestMethod]
     public void RAM_that_a_kernel_marks_unusable_itself_is_none_of_the_hosts()
     {
         string guest = Written("small.cfg", Small);
-        string log = LogOf("4.18.0-generic", "[    0.1] Memory: 250000K/307196K available (x)\n", "--host", Plain, "--guest", guest,
+        string log = LogOf("4.18.0-generic", "[    0.1] Memory: 250000K/TOTALK available (x)\n", "--host", Plain, "--guest", guest,
             "--kernel", "linux-4.18");
 
         CommandRun run = CommandRun.Of("verify", "--host", Plain, "--guest", guest, "--dmesg", log);
@@ -70,7 +85,7 @@ public sealed class ReasonsAndRemediesTests
     {
         string guest = Written("host.cfg", $"{Small.Replace("4000", "300", StringComparison.Ordinal)}e820_host=1\n");
         string without = Written("plain.cfg", Small.Replace("4000", "300", StringComparison.Ordinal));
-        string log = LogOf("6.1.0", "[    0.1] Memory: 250000K/307196K available (x)\n", "--host", Plain, "--guest", guest, "--kernel", "linux-6.1");
+        string log = LogOf("6.1.0", "[    0.1] Memory: 250000K/TOTALK available (x)\n", "--host", Plain, "--guest", guest, "--kernel", "linux-6.1");
 
         Assert.Contains("RAM of the host that the guest was not given",
             Flat(CommandRun.Of("verify", "--host", Plain, "--guest", guest, "--dmesg", log)));
@@ -85,7 +100,7 @@ public sealed class ReasonsAndRemediesTests
     {
         string host = Fixture("golden", "seed8g.log");
         string guest = Written("g.cfg", "type=\"pv\"\nkernel=\"/x\"\nmemory=1024\nmaxmem=2048\ne820_host=1\n");
-        string log = LogOf(release, "[    0.5] Memory: 900000K/2097148K available (x)\n", "--host", host, "--guest", guest, "--kernel", kernel);
+        string log = LogOf(release, "[    0.5] Memory: 900000K/TOTALK available (x)\n", "--host", host, "--guest", guest, "--kernel", kernel);
 
         string text = Flat(CommandRun.Of("verify", "--host", host, "--guest", guest, "--dmesg", log));
 
@@ -138,7 +153,7 @@ public sealed class ReasonsAndRemediesTests
     {
         string guest = Written("none.xml", LibvirtPv.Replace("DEVICE", "", StringComparison.Ordinal));
         string on = Written("on.cfg", "type=\"pv\"\nkernel=\"/x\"\nmemory=1024\ne820_host=1\n");
-        string log = LogOf("6.1.0", "[    0.1] Memory: 250000K/307196K available (x)\n", "--host", Plain, "--guest", on, "--kernel", "linux-6.1");
+        string log = LogOf("6.1.0", "[    0.1] Memory: 250000K/TOTALK available (x)\n", "--host", Plain, "--guest", on, "--kernel", "linux-6.1");
 
         string text = Flat(CommandRun.Of("verify", "--host", Plain, "--guest", guest, "--dmesg", log));
 
@@ -171,7 +186,7 @@ public sealed class ReasonsAndRemediesTests
         string host = Fixture("golden", "seed8g.log");
         string guest = Written("m.cfg", "type=\"pv\"\nname=\"m\"\nkernel=\"/x\"\nmemory=3072\ne820_host=1\nextra=\"mem=2G\"\n");
         const string crash = "(XEN) d1v0 Unhandled: vec 14, #PF[0002]\n(XEN) Domain 1 (vcpu#0) crashed on cpu#3:\n";
-        string with = LogOf("6.1.0", $"[    0.5] Memory: 1900000K/2097148K available (x)\n[    1.2] Run /init as init process\n{crash}",
+        string with = LogOf("6.1.0", $"[    0.5] Memory: 1900000K/TOTALK available (x)\n[    1.2] Run /init as init process\n{crash}",
             "--host", host, "--guest", guest, "--kernel", "linux-6.1");
         string text = File.ReadAllText(with);
         File.WriteAllText(with, text.Replace("#1 SMP\n", "#1 SMP\n[    0.000000] Command line: mem=2G\n", StringComparison.Ordinal));
@@ -187,7 +202,7 @@ public sealed class ReasonsAndRemediesTests
     public void The_letters_of_a_files_name_do_not_prove_a_want_of_memory(string bug, bool isMemory)
     {
         string guest = Written("g.cfg", "type=\"pv\"\nkernel=\"/x\"\nmemory=1024\n");
-        string log = LogOf("6.1.0", $"[    0.5] Memory: 900000K/1048572K available (x)\n[    1.2] Run /init as init process\n[  812.0] {bug}\n",
+        string log = LogOf("6.1.0", $"[    0.5] Memory: 900000K/TOTALK available (x)\n[    1.2] Run /init as init process\n[  812.0] {bug}\n",
             "--host", Plain, "--guest", guest, "--kernel", "linux-6.1");
 
         Assert.AreEqual(isMemory,
@@ -205,7 +220,7 @@ public sealed class ReasonsAndRemediesTests
     public void What_happens_in_a_guest_that_runs_is_no_end_of_its_boot_and_no_want_of_its_memory(string lines, int status)
     {
         string guest = Written("g.cfg", "type=\"pv\"\nkernel=\"/x\"\nmemory=1024\n");
-        string log = LogOf("6.1.0", $"[    0.5] Memory: 900000K/1048572K available (x)\n[    1.2] Run /init as init process\n{lines}\n",
+        string log = LogOf("6.1.0", $"[    0.5] Memory: 900000K/TOTALK available (x)\n[    1.2] Run /init as init process\n{lines}\n",
             "--host", Plain, "--guest", guest, "--kernel", "linux-6.1");
 
         CommandRun run = CommandRun.Of("verify", "--host", Plain, "--guest", guest, "--dmesg", log);
@@ -262,13 +277,13 @@ public sealed class ReasonsAndRemediesTests
         string host = Fixture("golden", "seed8g.log");
         string[] guest = ["--memory", "3072", "--e820-host"];
         string[] of = [.. guest, "--policy", "hole-at:40000000"];
-        string log = LogOf("6.1.0", "[    0.1] Memory: 250000K/307196K available (x)\n", ["--host", host, .. of, "--kernel", "linux-6.1"]);
+        string log = LogOf("6.1.0", "[    0.1] Memory: 250000K/TOTALK available (x)\n", ["--host", host, .. of, "--kernel", "linux-6.1"]);
 
         string text = Flat(CommandRun.Of(["verify", "--host", host, .. of, "--dmesg", log]));
 
         Assert.Contains("By the map of hole-at:0x40000000: only 1 GiB of 3 GiB", text);
         Assert.Contains("What to change: take the policy punch or minimal", text);
-        string own = LogOf("6.1.0", "[    0.1] Memory: 250000K/307196K available (x)\n", ["--host", host, .. guest, "--kernel", "linux-6.1"]);
+        string own = LogOf("6.1.0", "[    0.1] Memory: 250000K/TOTALK available (x)\n", ["--host", host, .. guest, "--kernel", "linux-6.1"]);
         Assert.Contains("By the toolstack's map", Flat(CommandRun.Of(["verify", "--host", host, .. guest, "--dmesg", own])));
     }
 }

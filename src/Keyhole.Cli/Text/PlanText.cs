@@ -86,7 +86,9 @@ internal static class PlanText
     /// <summary>How far the guest's firmware gets, its windows, and where each BAR lies.</summary>
     private static void WriteFirmware(CommandConsole console, PlanAnswer answer, FirmwareAnswer firmware)
     {
-        console.Ansi.WriteLine($"firmware: {firmware.Name} {firmware.Version}: {answer.Outcome}");
+        console.Ansi.WriteLine($"firmware: {firmware.Name} {firmware.Version}: {answer.Outcome}"
+            + (answer.Outcome != "refused" && answer.Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost)
+                ? " on a host with the memory" : ""));
         foreach (WindowAnswer window in answer.Windows ?? [])
             console.Ansi.WriteLine($"window {window.Kind}: [{window.Start}, {window.End})");
         if (answer.Bars is not { IsEmpty: false } bars)

@@ -137,6 +137,9 @@ internal sealed record CaptureTraits
     /// <summary>By the host's own Linux, not Xen.</summary>
     public bool? IommuInUseByLinux { get; init; }
 
+    /// <summary>With what words Linux gave it up.</summary>
+    public string? IommuFailureOfLinux { get; init; }
+
     /// <summary>The log of the host's Linux is there as a whole and shows none in use.</summary>
     public bool? IommuNotShown { get; init; }
 
@@ -178,8 +181,8 @@ internal sealed record CaptureTraits
         IommuAddressBits = traits.IommuAddressBits,
         IommuInUse = traits.UsesIommu,
         IommuFailure = traits.IommuFailure,
-        // Why it is not in use no capture tells, and another reason would be told of it.
-        IommuInUseByLinux = traits.LinuxIommuFailure is null ? traits.LinuxUsesIommu : null,
+        IommuInUseByLinux = traits.LinuxUsesIommu,
+        IommuFailureOfLinux = traits.LinuxIommuFailure,
         IommuNotShown = traits.IommuNotShown ? true : null,
         RootWindows =
             Capture.OrNull(traits.RootWindows.Select(static window => new CaptureRootWindow(window.BusName, window.Range.Start, window.Range.End))),

@@ -20,7 +20,7 @@ internal ref partial struct CaptureReader
     private static readonly string[] s_traits =
     [
         "ioApics", "iommus", "cpuVendor", "cpuFamily", "physicalAddressBits", "acpiAddressBits", "efi", "xenVersion", "xenPatch", "linux",
-        "iommuFailure", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
+        "iommuFailure", "iommuFailureOfLinux", "protectedHpet", "reservedDeviceMemory", "otherDenied", "reservedInDom0",
     ];
 
     private static readonly string[] s_widths =
@@ -66,7 +66,7 @@ internal ref partial struct CaptureReader
                 "physicalAddressBits" or "acpiAddressBits" => TryReadNumber(name, 32, 52, out number),
                 "efi" => TryReadBoolean(name, out flag),
                 "xenVersion" => TryReadXen(name, ref xen),
-                "linux" or "iommuFailure" => TryReadKept(name, out text),
+                "linux" or "iommuFailure" or "iommuFailureOfLinux" => TryReadKept(name, out text),
                 "xenPatch" => TryReadNumber(name, 0, XenVersion.MostPart, out number),
                 "reservedDeviceMemory" or "otherDenied" or "reservedInDom0" => TryReadRanges(name, out denied),
                 _ => TryReadPage(name, out address),
@@ -93,6 +93,7 @@ internal ref partial struct CaptureReader
                 "efi" => traits with { IsEfi = flag },
                 "reservedDeviceMemory" => traits with { ReservedDeviceMemory = denied },
                 "iommuFailure" => traits with { IommuFailure = text },
+                "iommuFailureOfLinux" => traits with { LinuxIommuFailure = text },
                 "linux" => traits with { LinuxRelease = HostTraits.ReleaseNumbers(text) },
                 "xenVersion" => traits with { XenVersion = xen },
                 "otherDenied" => traits with { OtherDenied = denied },

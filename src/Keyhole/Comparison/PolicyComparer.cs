@@ -82,13 +82,20 @@ public static class PolicyComparer
         };
     }
 
-    /// <summary>What plan says a guest does not start with, no setting of its machine mends, but for one that was found for it.</summary>
+    /// <summary>What plan says a guest does not start with, no setting of its machine mends, but for one that was found for it. A host that is too
+    /// small for the guest is another matter: the setting is right on one that is not.</summary>
     private static SettingComparison WithPlansErrors(SettingComparison settings, Plan plan)
     {
         bool isKept = settings.Best == settings.Settings[0].Setting;
-        if (settings.Best is null || plan.Problems.FirstOrDefault(problem => problem.Severity == Severity.Error
-            && (isKept || IsWhateverIsSet(problem, plan))) is not { } error)
+        if (settings.Best is null)
             return settings;
+        if (plan.Problems.FirstOrDefault(problem => problem is { Severity: Severity.Error, Code: not ProblemCodes.LargerThanHost }
+            && (isKept || IsWhateverIsSet(problem, plan))) is not { } error)
+        {
+            return !plan.Problems.Any(static problem => problem is { Severity: Severity.Error, Code: ProblemCodes.LargerThanHost }) ? settings
+                : settings with { Why = $"{settings.Why}; on a host with more memory: on this one the guest is not built" };
+        }
+
         bool isRefused = (plan.Firmware?.Outcome ?? plan.Verdict?.Outcome) == GuestOutcome.Refused;
         return settings with
         {
@@ -101,7 +108,7 @@ public static class PolicyComparer
         };
     }
 
-    private static bool IsWhateverIsSet(Problem error, Plan plan) => error.Code is ProblemCodes.LargerThanHost or ProblemCodes.MaxmemBelowMemory
+    private static bool IsWhateverIsSet(Problem error, Plan plan) => error.Code == ProblemCodes.MaxmemBelowMemory
         || (error.Code == ProblemCodes.ReservedDeviceMemory && plan.Guest.Type == Guests.GuestType.Kvm);
 
     /// <summary>Of a guest whose map no policy lays, and of which no setting was tried.</summary>

@@ -55,10 +55,9 @@ internal static class DomainMemory
             return;
         (string wanted, string there) = ByteSize.ToTexts(memoryKiB << 10, hostKiB << 10);
         string sizes = $"{wanted} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the host ({there})";
-        bool isCertain = host.RamShown == RamShown.All && (!isOvercommitted || isPinned);
+        bool isCertain = host.RamShown == RamShown.All && !isOvercommitted;
         string consequence = isOvercommitted && isPinned
-            ? "a device that is passed through pins all of them, and QEMU does not start the guest"
-                + (isCertain ? "" : ", unless the source shows no more than a part of the host's RAM")
+            ? "with a device passed through, which pins all of them, QEMU does not start the guest there; what is forecast is for a host that has them"
             : isOvercommitted ? "QEMU starts with swap alone"
             : isDom0 ? "Xen gives dom0 what it has left, not more"
             : isCertain ? "Xen cannot build it"

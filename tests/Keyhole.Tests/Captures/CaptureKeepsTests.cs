@@ -74,6 +74,7 @@ public sealed class CaptureKeepsTests
             LinuxUsesIommu = true,
             IommuNotShown = true,
             IommuFailure = "AMD-Vi: Error initialization",
+            LinuxIommuFailure = "DMAR: Parse DMAR table failure",
             RootWindows = [new(0, 0x80, ByteRange.FromBounds(0x80000000, 0xe0000000))],
             ProtectedHpet = 0xfed00000,
             ReservedDeviceMemory = [s_pages],

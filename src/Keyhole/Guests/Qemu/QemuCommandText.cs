@@ -60,7 +60,8 @@ internal sealed class QemuCommandText
     public int? CutLine { get; init; }
 
     /// <summary>Whether it tells the guest's memory, or may.</summary>
-    public bool TellsMemory => !Config.IsEmpty || Words.Any(static word => (IsOption(word.Text) && word.Text.TrimStart('-') == "m") || word.NeedsShell);
+    public bool TellsMemory => !Config.IsEmpty
+        || Words.Any(static word => (IsOption(word.Text) && word.Text.TrimStart('-') == "m") || word.NeedsShell);
 
     private bool IsValue(int index) => index > 0 && IsOption(Words[index - 1].Text) && QemuOptionNames.TakesValue(Words[index - 1].Text);
 

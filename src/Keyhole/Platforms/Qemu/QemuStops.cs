@@ -64,7 +64,8 @@ internal static class QemuStops
         Severity.Error,
         ProblemCodes.GuestDoesNotStart,
         $"the guest is not started: {InputError.Quote(NoGroup(dialect))}, for the host's Linux "
-            + (traits.LinuxIommuFailure is { } words ? $"gave its IOMMU up (its log says \"{words}\")" : $"does not use its IOMMU ({OffOnCommandLine})"),
+            + (traits.LinuxIommuFailure is { } words ? $"gave its IOMMU up (its log says \"{words}\")"
+                : $"does not use its IOMMU ({OffOnCommandLine})"),
         Remedy: traits.LinuxIommuFailure is not null
             ? "take another release of the host's firmware, or of its Linux, and look for the reason in the lines before that one"
                 + (traits.LinuxRelease?.StartsWith("5.5", System.StringComparison.Ordinal) == true
@@ -76,11 +77,7 @@ internal static class QemuStops
         scenario.Host.Traits.LinuxUsesIommu == false && NeedsIommu(machine);
 
     /// <summary>Whether a problem keeps QEMU from starting the guest whatever is set of its machine.</summary>
-    public static bool IsStop(Problem problem) => problem is
-    {
-        Severity: Severity.Error,
-        Code: ProblemCodes.ReservedDeviceMemory or ProblemCodes.LargerThanHost,
-    };
+    public static bool IsStop(Problem problem) => problem is { Severity: Severity.Error, Code: ProblemCodes.ReservedDeviceMemory };
 
     /// <summary>A mediated device, which has no address, needs no IOMMU, and pins what it uses alone.</summary>
     public static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(static device => HostFunctions.IsOne(device)

@@ -45,7 +45,6 @@ internal sealed class XenHvmPlatform : IPlatform
         HvmloaderRun run = guest.Run!;
         string? end = HvmSmallBars.EndOf(scenario, guest, run);
         bool isPanic = run.PanicMessage is not null;
-        bool isTooLarge = problems.Exists(static problem => problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Error });
         // SeaBIOS hands hvmloader's map on; OVMF makes one of its own, with what it keeps for itself.
         bool isMapKnown = !isPanic && end is null && guest.Settings.Firmware == Guests.FirmwareName.SeaBios;
         return Platforms.Plan.NotKnown(this, scenario, problems) with
@@ -53,10 +52,10 @@ internal sealed class XenHvmPlatform : IPlatform
             IsMapKnown = isMapKnown,
             Entries = isMapKnown ? [.. XenSeaBios.MapOf(run.Map, 1).Select(entry => new PlannedEntry(entry, Why(entry, guest)))] : [],
             RamBelow4GiBKiB = run.LowEnd >> 10,
-            Firmware = new(FirmwareName, guest.Xen.ToString(), end is not null && !isPanic || isTooLarge ? GuestOutcome.Refused
-                : isPanic ? GuestOutcome.Panics : GuestOutcome.Boots)
+            Firmware = new(FirmwareName, guest.Xen.ToString(), isPanic ? GuestOutcome.Panics : end is not null ? GuestOutcome.Refused
+                : GuestOutcome.Boots)
             {
-                Message = isTooLarge ? null : run.PanicMessage ?? end,
+                Message = run.PanicMessage ?? end,
                 Placement = run.Placement,
                 AcpiWindows = isPanic || !guest.Settings.HasAcpi ? null
                     : new(ByteRange.FromBounds(run.PciStart, Hvmloader.End), run.High.IsEmpty ? null : run.High),
