@@ -33,25 +33,21 @@ internal static class HostSide
         ArgumentNullException.ThrowIfNull(scenario);
         return
         [
-            .. scenario.Qemu.Devices.Concat(scenario.Devices)
-                .Concat(LoggedOf(scenario).Where(device => scenario.Guest.Pci.Any(assignment => assignment.Covers(device.Address))))
-                .DistinctBy(static device => device.Address),
+            .. scenario.Qemu.Devices.Concat(scenario.Devices).DistinctBy(static device => device.Address),
         ];
     }
 
-    /// <summary>What the host's log tells of its devices, for a guest of KVM of whose windows the user says nothing himself.</summary>
-    internal static IEnumerable<PciDevice> LoggedOf(Scenario scenario) =>
-        scenario.Guest.Type == GuestType.Kvm && scenario.Bars.IsEmpty && scenario.Qemu.Bars.IsEmpty ? scenario.Host.LoggedDevices : [];
-
-    /// <summary>What the host's side of the devices says of a guest whose firmware places their BARs again.</summary>
+    /// <summary>What the host's side of the devices says of a guest whose firmware places their BARs again, or who has them where the host has
+    /// them.</summary>
     internal static void Report(Scenario scenario, List<Problem> problems)
     {
+        bool keepsAddresses = scenario.Guest.Type == GuestType.Pv;
         foreach (PciDevice device in DevicesOf(scenario))
         {
             ImmutableArray<ByteRange> windows = WindowsOf(scenario.Host.Traits, device.Address);
             foreach (UnplacedWindow window in device.Unplaced)
-                ReportUnplaced(device, window, windows, scenario.Host.Traits.Complaints.Reallocates, problems);
-            foreach (ResizableBar bar in windows.IsEmpty ? [] : device.Resizable)
+                ReportUnplaced(device, window, windows, scenario.Host.Traits.Complaints.Reallocates, keepsAddresses, problems);
+            foreach (ResizableBar bar in windows.IsEmpty || keepsAddresses ? [] : device.Resizable)
                 ReportResizable(device, bar, windows, problems);
         }
     }
@@ -70,7 +66,7 @@ internal static class HostSide
     }
 
     private static void ReportUnplaced(
-        PciDevice device, UnplacedWindow window, ImmutableArray<ByteRange> windows, bool reallocates, List<Problem> problems)
+        PciDevice device, UnplacedWindow window, ImmutableArray<ByteRange> windows, bool reallocates, bool keepsAddresses, List<Problem> problems)
     {
         bool isVirtual = window.Kind == BarKind.VirtualFunction;
         string name = window.Kind switch
@@ -84,6 +80,7 @@ internal static class HostSide
         string consequence = window.SizeBytes == 0 ? "its size is not told, and the forecast leaves it out"
             : window.Kind == BarKind.Rom ? "the guest's device then has no ROM, which a graphics card may need and hardly another"
             : isVirtual ? "no virtual function can be switched on"
+            : keepsAddresses ? "it has none in the guest either, and the forecast leaves it out"
             : "the host gives the guest no such BAR until it has one; the forecast is for when it has";
         string room = window.SizeBytes == 0 || windows.IsEmpty ? "" : Holds(windows, window.SizeBytes, window.Is64Bit)
             ? $". A window of the host bridge could hold its {ByteSize.ToText(window.SizeBytes)}"

@@ -99,8 +99,14 @@ public sealed record Scenario
     /// <summary>All windows of the devices passed through, as far as they are known: the given ones first.</summary>
     public ImmutableArray<Bar> Windows => [.. Bars, .. Devices.SelectMany(static device => device.Bars)];
 
-    /// <summary>The host's devices that the guest is given.</summary>
-    public IEnumerable<PciDevice> Devices => Host.Devices.Where(device => Guest.Pci.Any(assignment => assignment.Covers(device.Address)));
+    /// <summary>The host's devices that the guest is given: those that its source lists, and those that its log alone tells of.</summary>
+    public IEnumerable<PciDevice> Devices => Host.Devices
+        .Concat(LoggedDevices.Where(logged => Host.Devices.All(one => one.Address != logged.Address)))
+        .Where(device => Guest.Pci.Any(assignment => assignment.Covers(device.Address)));
+
+    /// <summary>What the host's log tells of its devices, where the user says nothing himself of their windows.</summary>
+    internal IEnumerable<PciDevice> LoggedDevices => !Qemu.Bars.IsEmpty || !Bars.All(bar => Qemu.Devices.Any(device => device.Bars.Contains(bar)))
+        ? [] : Host.LoggedDevices.Where(logged => Qemu.Devices.All(told => told.Address != logged.Address));
 
     /// <summary>The host's map, with Xen's additions where the guest runs on it.</summary>
     public ImmutableArray<E820Entry> MachineMap => Guest.Type == GuestType.Kvm ? Host.Entries : Hosts.MachineMap.Of(Host);

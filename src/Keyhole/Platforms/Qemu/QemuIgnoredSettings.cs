@@ -17,6 +17,7 @@ internal static class QemuIgnoredSettings
     {
         ReportWidth(guest, request, problems);
         QemuMachine machine = request.Machine;
+        ReportMistyped(guest, request, remedy, problems);
         if (machine.Firmware.Name != FirmwareName.Ovmf || machine.FwCfgValue(OvmfWindows.WindowName) is not { } text
             || OvmfWindows.TryReadWindow(text, out _))
             return;
@@ -27,6 +28,23 @@ internal static class QemuIgnoredSettings
                 $"OVMF ignores {OvmfWindows.WindowName}={InputError.Quote(text)} (\"ignoring malformed 64-bit PCI host aperture size from fw_cfg\"): "
                     + $"it takes whole MiB up to {OvmfWindows.LargestWindowMiB}, in decimal digits without a unit"),
             Remedy: AsMeant(guest, request, text) ?? remedy ?? "take it out, for it does nothing"));
+    }
+
+    /// <summary>A name that is nearly that of OVMF's window: OVMF looks for no other.</summary>
+    private static void ReportMistyped(QemuGuest guest, QemuCureRequest request, string? remedy, List<Problem> problems)
+    {
+        foreach (QemuFwCfg blob in request.Machine.Firmware.Name == FirmwareName.Ovmf ? request.Machine.FwCfg : [])
+        {
+            if (blob.Name == OvmfWindows.WindowName || !blob.Name.Contains("PciMmio64", StringComparison.OrdinalIgnoreCase))
+                continue;
+            string named = InputError.Quote(blob.Name);
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.SettingIgnored,
+                $"OVMF has no setting {named}: its window above 4 GiB is set by {OvmfWindows.WindowName}",
+                Remedy: (AsMeant(guest, request, blob.Value) ?? remedy) is { } instead ? $"in place of it: {instead}"
+                    : "take it out, for it does nothing"));
+        }
     }
 
     /// <summary>A width of the guest's own beside the host's: <c>-cpu host</c> asks for the latter.</summary>

@@ -46,6 +46,8 @@ internal sealed partial record QemuPaste
                         break;
                     case QemuSetting.MachineVersion or QemuSetting.Board:
                         lines.Add($"machine: {string.Join(',', [change.Text, .. Kept("machine").Split(',').Skip(1)])}");
+                        if (change is { Setting: QemuSetting.Board, Text: "pc" })
+                            lines.AddRange(WithoutExpress());
                         break;
                     case QemuSetting.Firmware:
                         lines.Add(change.Text.StartsWith("seabios", StringComparison.Ordinal) ? "bios: seabios" : "bios: ovmf");
@@ -67,6 +69,18 @@ internal sealed partial record QemuPaste
             }
 
             return string.Join('\n', lines);
+        }
+
+        /// <summary>The guest's devices as Proxmox VE takes them on a board without PCI Express.</summary>
+        private IEnumerable<string> WithoutExpress()
+        {
+            foreach (QemuProperty setting in guest.Kept)
+            {
+                string[] parts = setting.Name.StartsWith("hostpci", StringComparison.Ordinal) ? setting.Value.Split(',') : [];
+                string[] left = [.. parts.Where(static part => !part.Trim().StartsWith("pcie=", StringComparison.Ordinal))];
+                if (left.Length < parts.Length)
+                    yield return $"{setting.Name}: {InputError.OneLine(string.Join(',', left), 4000)}";
+            }
         }
 
         private string Kept(string key) => KeptText(key) is { } text ? InputError.OneLine(text, 4000) : "";

@@ -201,10 +201,14 @@ internal sealed partial record QemuPaste(string? Libvirt, string? Qemu, string? 
             QemuSetting.Ports => ["-global", $"pcie-root-port.{change.Text}"],
             QemuSetting.MaxRamBelow4GiB => ["-machine", $"{Max4GiBOption}={change.Size}"],
             QemuSetting.Hole64 =>
-                ["-global", $"{(request.Machine.Type.Chipset == QemuChipset.Q35 ? "q35-pcihost" : "i440FX-pcihost")}.pci-hole64-size={change.Size}"],
+                ["-global", $"{(IsQ35 ? "q35-pcihost" : "i440FX-pcihost")}.pci-hole64-size={change.Size}"],
             QemuSetting.MemorySlots => ["-m", MemoryText(change.Number)],
             _ => [],
         };
+
+        /// <summary>The board that the guest has in the end.</summary>
+        private bool IsQ35 => changes.FirstOrDefault(static change => change.Setting == QemuSetting.Board).Text is { } board ? board == "q35"
+            : request.Machine.Type.Chipset == QemuChipset.Q35;
 
         /// <summary>The memory option with so many slots; with 0 there is nothing to be plugged in. QEMU takes two of these options together, and so
         /// all is said.</summary>

@@ -135,7 +135,7 @@ internal sealed class QemuPlatform : IPlatform
 
     private static string Untried(QemuCure cure) => cure.IsNameRefused ? "QEMU refuses a name that is there twice, whatever is set"
         : cure.RefusedBy is { } who ? $"{who} refuses the {(who == "QEMU" ? "command" : "configuration")} itself, whatever is set"
-        : cure.IsPlugRefused ? "QEMU refuses how the devices are plugged together, whatever is set"
+        : cure.IsPlugRefused ? "QEMU refuses one of the devices, or how they are plugged together, whatever else is set"
         : "what one of the devices asks for is not known";
 
     /// <summary>Where the firmware places all BARs with one of the settings: then something else is in the way.</summary>
@@ -229,6 +229,9 @@ internal sealed class QemuPlatform : IPlatform
         };
         return guest.WithLines is not { } withLines ? request : request with
         {
+            WithBoard = name => QemuPaste.Of(guest, request, [new(QemuSetting.Board, 0, name)]).Proxmox is { } lines
+                && withLines(lines, []) is { } other
+                && other.TryResolve(around with { MachineName = null }, out QemuMachine onBoard, out _) ? onBoard : null,
             Rebuilt = changes => QemuPaste.Of(guest, request, changes) is var paste
                 && withLines(paste.Proxmox ?? "", paste.Dropped) is { } changed
                 && changed.TryResolve(changes.Any(static change => change.Setting is QemuSetting.MachineVersion or QemuSetting.Board)
@@ -279,7 +282,7 @@ internal sealed class QemuPlatform : IPlatform
     /// <summary>Whether nothing but the host's log tells of a device.</summary>
     private static bool IsOnlyLogged(Scenario scenario, PciAddress slot)
     {
-        return HostSide.LoggedOf(scenario).Any(IsOf) && !scenario.Qemu.Devices.Concat(scenario.Host.Devices).Any(IsOf);
+        return scenario.LoggedDevices.Any(IsOf) && !scenario.Qemu.Devices.Concat(scenario.Host.Devices).Any(IsOf);
 
         bool IsOf(PciDevice device) => (device.Address.Domain, device.Address.Bus, device.Address.Device) == (slot.Domain, slot.Bus, slot.Device);
     }
@@ -313,7 +316,7 @@ internal sealed class QemuPlatform : IPlatform
     {
         QemuSurroundings said = scenario.Qemu;
         QemuSurroundings host = QemuSurroundings.Of(scenario.Host.Traits, [.. said.Devices.Concat(scenario.Host.Devices)
-            .Concat(HostSide.LoggedOf(scenario)).DistinctBy(static device => device.Address)]);
+            .Concat(scenario.LoggedDevices).DistinctBy(static device => device.Address)]);
         return said with
         {
             HostVendor = said.HostVendor ?? host.HostVendor,

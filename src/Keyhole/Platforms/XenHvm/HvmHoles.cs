@@ -7,6 +7,8 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Pci;
+using Keyhole.Platforms.Firmware;
 
 namespace Keyhole.Platforms.XenHvm;
 
@@ -88,7 +90,7 @@ internal static class HvmHoles
             if (guest.PlacesAll)
                 return new([.. tried], null, $"{SmallBars(scenario, guest)}; no mmio_hole= helps", null);
             string why = guest.Refusal is { } words && guest.Topology.Tree is null ? $"the guest is not created: {words}"
-                : "no mmio_hole= gives every BAR its place: pass fewer devices through";
+                : WhyNone(scenario, open);
             return new([.. tried], null, why, null);
         }
 
@@ -105,6 +107,35 @@ internal static class HvmHoles
         if (guest.Run is { } run)
             HvmSmallBars.Report(scenario, guest, run, problems);
         return problems is [{ Remedy: { } remedy } problem] ? $"{problem.Message}; {remedy}" : null;
+    }
+
+    /// <summary>What is to be done for a guest whose BARs have their place with no mmio_hole: each device is tried alone.</summary>
+    public static string WhyNone(Scenario scenario, HvmGuest guest)
+    {
+        const string none = "no mmio_hole= gives every BAR its place";
+        foreach (BarPlacement bar in guest.Run?.Placement?.Bars ?? [])
+        {
+            if (bar.Why?.Reason == UnplacedReason.Window32Full && !HasPlaceAlone(bar.Bar.SizeBytes))
+                return $"{none}: below 4 GiB there is no place for {ByteSize.ToText(bar.Bar.SizeBytes)}, whatever else the guest has";
+        }
+
+        // One that does not fit alone fits with no other.
+        bool fewerHelp = scenario.Guest.Pci.Length > 1 && scenario.Guest.Pci.Any(one => IsCuredAlone(scenario, guest, one));
+        return fewerHelp ? $"{none}: pass fewer devices through" : none;
+    }
+
+    private static bool IsCuredAlone(Scenario scenario, HvmGuest guest, PciAssignment device)
+    {
+        Scenario alone = scenario with { Guest = scenario.Guest with { Pci = [device] } };
+        HvmGuest left = HvmGuest.Of(alone, guest.Settings with { HoleBytes = 0 }, guest.Xen);
+        return left.PlacesAll || SmallestFor(alone, left, static tried => tried.PlacesAll) is not null;
+    }
+
+    /// <summary>Whether the largest hole has an aligned place for a BAR.</summary>
+    private static bool HasPlaceAlone(ulong size)
+    {
+        ulong start = Addresses.Align.Up(Addresses.Frames.FourGiB - (HvmSettings.LargestHoleMiB << 20), size);
+        return start < Hvmloader.End && size <= Hvmloader.End - start;
     }
 
     private static string ReasonToKeep(Scenario scenario, HvmGuest guest, ulong? allLow)

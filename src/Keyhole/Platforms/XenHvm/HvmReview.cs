@@ -239,8 +239,8 @@ internal static class HvmReview
         }
     }
 
-    /// <summary>The smallest mmio_hole that places all BARs; null where there is none.</summary>
-    private static string? HoleRemedy(Scenario scenario, HvmGuest guest)
+    /// <summary>The smallest mmio_hole that places all BARs; what is to be done where there is none.</summary>
+    private static string HoleRemedy(Scenario scenario, HvmGuest guest)
     {
         if (HvmHoles.SmallestFor(scenario, guest, static tried => tried.PlacesAll) is { } mib)
         {
@@ -248,7 +248,7 @@ internal static class HvmReview
                 $"put mmio_hole={mib} into the xl.cfg: then every BAR has its place{HvmHoles.WhoHasIt(scenario)}");
         }
 
-        return "pass fewer devices through: no mmio_hole= places all BARs";
+        return HvmHoles.WhyNone(scenario, guest);
     }
 
     private static void ReportHole(HvmGuest guest, HvmloaderRun run, List<Problem> problems)

@@ -88,7 +88,7 @@ internal static class HvmSmallBars
     {
         if (run.Placement is not { } placement)
             return new([], []);
-        ImmutableArray<PciDevice> listed = [.. scenario.Qemu.Devices, .. scenario.Host.Devices];
+        ImmutableArray<PciDevice> listed = [.. scenario.Qemu.Devices, .. scenario.Devices];
         var small = new List<SmallBar>();
         foreach (BarPlacement bar in placement.Bars)
         {

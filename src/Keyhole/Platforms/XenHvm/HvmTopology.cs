@@ -66,7 +66,7 @@ internal sealed record HvmTopology(NumberedTree? Tree, string? Refusal, string? 
         unknown = null;
         var lacking = new List<string>();
         var devices = ImmutableArray.CreateBuilder<QemuDevice>();
-        ImmutableArray<PciDevice> listed = [.. scenario.Qemu.Devices, .. scenario.Host.Devices];
+        ImmutableArray<PciDevice> listed = [.. scenario.Qemu.Devices, .. scenario.Devices];
         // Windows that no listing names are those of one device: the first that no listing names either.
         ImmutableArray<HostFunction> given = OfBars(scenario.Bars.Where(bar => !scenario.Qemu.Devices.Any(device => device.Bars.Contains(bar))));
         if (!scenario.Qemu.Bars.IsEmpty)

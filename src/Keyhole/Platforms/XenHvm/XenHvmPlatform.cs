@@ -29,6 +29,7 @@ internal sealed class XenHvmPlatform : IPlatform
         HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         HvmGuest guest = HvmGuest.Of(scenario);
         HvmReview.Report(scenario, guest, this, problems);
+        HostSide.Report(scenario, problems);
         if (guest.NotModelled is { } what)
         {
             problems.Add(GuestReview.MapNotKnown(what) with { Remedy = guest.DependsOnPatch ? HvmStubDomain.HoleRemedy(scenario, guest) : null });

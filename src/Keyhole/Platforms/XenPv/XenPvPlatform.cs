@@ -69,6 +69,7 @@ internal sealed class XenPvPlatform : IPlatform
             problems.Add(refused.Problem);
 
         problems.AddRange(scenario.Devices.Select(MsixAdvice.For).OfType<Problem>());
+        HostSide.Report(scenario, problems);
         if (refusal is null && SwiotlbAdvice.For(scenario, result.Entries, machineMap) is { } untranslated)
             problems.Add(untranslated);
         HyperTransportAdvice.ReportBars(scenario.Host, bars, problems);

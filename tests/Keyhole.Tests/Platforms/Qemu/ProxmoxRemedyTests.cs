@@ -65,4 +65,25 @@ public sealed class ProxmoxRemedyTests
         Assert.IsFalse(plan.Problems.Any(static problem => problem.Code is ProblemCodes.GuestDoesNotStart or ProblemCodes.BarUnplaced),
             $"{paste}: {string.Join("; ", plan.Problems.Select(static problem => problem.Message))}");
     }
+
+    [TestMethod]
+    public void Another_board_is_a_remedy_for_a_conf_too_and_takes_pcie_out()
+    {
+        const string conf = "bios: seabios\ncores: 8\ncpu: host\nmachine: q35\nmemory: 16384\nostype: l26\nhostpci0: 0000:40:00.0,pcie=1\n"
+            + "hostpci1: 0000:41:00.0,pcie=1\nhostpci2: 0000:42:00.0,pcie=1\n";
+        Scenario scenario = Large32(conf);
+
+        string paste = Planner.PlatformOf(scenario).CompareSettings(scenario)!.Paste!.Proxmox!;
+
+        Assert.Contains("machine: pc\nhostpci0: 0000:40:00.0\n", paste);
+        Assert.Contains("args: -machine max-ram-below-4g=2G", paste);
+        Assert.IsFalse(Planner.Plan(Large32(Applied(conf, paste))).Problems
+            .Any(static problem => problem.Code is ProblemCodes.GuestDoesNotStart or ProblemCodes.BarUnplaced), paste);
+    }
+
+    private static Scenario Large32(string conf)
+    {
+        Scenario scenario = ScenarioOf(conf, 1 << 20, 46);
+        return scenario with { Qemu = scenario.Qemu with { Bars = [BarRequest.Create(0, 512 << 20, BarType.Memory32)] } };
+    }
 }

@@ -120,6 +120,16 @@ public sealed class QemuPasteTests
     }
 
     [TestMethod]
+    public void A_name_that_is_nearly_that_of_OVMF_s_window_is_told_to_be_none()
+    {
+        Problem problem = Planner.Plan(ScenarioOf($"{Command} -fw_cfg name=opt/ovmf/X-PciMmio64,string=65536", 16 * GiB)).Problems
+            .Single(static problem => problem.Code == ProblemCodes.SettingIgnored);
+
+        Assert.Contains("opt/ovmf/X-PciMmio64\"", problem.Message.ToString());
+        Assert.AreEqual("in place of it: -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536", problem.Remedy?.ToString());
+    }
+
+    [TestMethod]
     [DataRow("<qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='opt/ovmf/X-PciMmio64Mb,string=64G'/></qemu:commandline>",
         "the <qemu:commandline>")]
     [DataRow("<qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='string=64G,name=opt/ovmf/X-PciMmio64Mb'/></qemu:commandline>",

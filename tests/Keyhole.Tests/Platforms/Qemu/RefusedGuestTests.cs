@@ -145,4 +145,20 @@ public sealed class RefusedGuestTests
         Assert.AreEqual($"QEMU refuses to start the guest: {words}", message);
         Assert.Contains($"{machine}-{emulator}", remedy!);
     }
+
+    [TestMethod]
+    public void A_property_that_QEMU_does_not_know_is_not_called_a_fault_of_how_devices_are_plugged_together()
+    {
+        var scenario = new Scenario
+        {
+            Host = Host.Unknown,
+            Guest = QemuCommandLineTests.Read("qemu-system-x86_64 -nodefaults -m 1G -device virtio-net-pci,x-pci-mmio64-mb=65536"),
+            Qemu = new() { Emulator = new QemuVersion(7, 2) },
+        };
+
+        string[] told = [.. Planner.Plan(scenario).Problems.Select(static problem => problem.Message.ToString())];
+
+        Assert.IsTrue(told.Any(static message => message.Contains("not found", System.StringComparison.Ordinal)));
+        Assert.IsFalse(told.Any(static message => message.Contains("refuses how", System.StringComparison.Ordinal)));
+    }
 }
