@@ -161,6 +161,11 @@ public sealed class FieldTests
         // Its configuration gives the device from the start.
         Assert.DoesNotContain("before it starts", run.Output);
         Assert.Contains("build the driver of its bus (xen-pcifront) into the kernel", run.Output);
+        // The log's map shows that the guest that ran had no more than its memory, whatever is told.
+        string other = Guest(TextOf("xen/bar-hotplug-dmesg.txt"), "--guest", PathOf("xen/bar-hotplug.cfg"), "--maxmem", "4096", "--bar",
+            "90004000-90008000").Output;
+        Assert.DoesNotContain("set maxmem", other);
+        Assert.Contains("it was not its balloon", other);
     }
 
     [TestMethod]
@@ -170,7 +175,10 @@ public sealed class FieldTests
         try
         {
             File.WriteAllText(config, TextOf("xen/bar-hotplug.cfg") + "maxmem = 2048\n");
-            CommandRun run = Guest(TextOf("xen/bar-hotplug-dmesg.txt"), "--guest", config, "--bar", "90004000-90008000");
+            const string last = "Xen: [mem 0x00000000fee00000-0x00000000feefffff] reserved";
+            string dmesg = Replaced(TextOf("xen/bar-hotplug-dmesg.txt"), last,
+                $"{last}\nXen: [mem 0x0000000100000000-0x000000013fffffff] usable");
+            CommandRun run = Guest(dmesg, "--guest", config, "--bar", "90004000-90008000");
 
             Assert.Contains("set maxmem to memory (1024 MiB)", run.Output);
             Assert.DoesNotContain("The guest's maxmem is its memory", run.Output);

@@ -38,6 +38,35 @@ public sealed class ListedDevicesTests
         Encoding.ASCII.GetBytes(listing.Replace("\\t", "\t", StringComparison.Ordinal)),
         ["plan", "--host", CommandRun.Golden("plain4g.log"), "--devices", "-", "--json", .. guest]);
 
+    [TestMethod]
+    public void A_listing_that_names_a_device_without_its_windows_is_not_called_another_machine_s()
+    {
+        CommandRun run = Plan("01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GP106 [10de:1c03] (rev a1)\n\tKernel modules: nouveau\n",
+            "--type", "kvm", "--machine", "q35", "--memory", "4096", "--pci", "01:00.0");
+
+        Assert.Contains("--devices names 0000:01:00.0 and tells no window of it", string.Join(' ', run.Errors.Split(default(char[]),
+            StringSplitOptions.RemoveEmptyEntries)));
+        Assert.DoesNotContain("another machine's listing", run.Errors);
+    }
+
+    [TestMethod]
+    public void A_kernel_s_line_that_a_mail_has_broken_before_an_address_is_no_device_of_lspci_s()
+    {
+        const string log = """
+            [    0.471780] pci 0000:01:00.0: [10de:2204] type 00 class 0x030000
+            [    0.471816] pci 0000:01:00.0: BAR 0 [mem 0x81000000-0x81ffffff]
+            [    0.612345] pnp 00:03: disabling [io  0x002e-0x002f] because it overlaps
+            0000:01:00.0 BAR 5 [io  0x0000-0x007f]
+            [    0.612346] pnp 00:03: disabling [io  0x004e-0x004f] because it overlaps
+            0000:01:00.0 BAR 5 [io  0x0000-0x007f]
+
+            """;
+        CommandRun run = Plan(log, "--type", "kvm", "--machine", "q35", "--firmware", "seabios", "--memory", "4096", "--pci", "01:00.0");
+
+        Assert.AreEqual(0, run.Status, run.Errors);
+        Assert.Contains("\"size\": \"0x1000000\"", run.Output);
+    }
+
     private static CommandRun PlanOf(string configuration, string listing)
     {
         string path = Path.GetTempFileName();

@@ -211,7 +211,9 @@ internal sealed class GuestSource
         foreach (PciAssignment assignment in paths.Length == 0 ? [] : guest.Pci)
         {
             if (!told.Any(assignment.Covers))
-                console.Remark($"--devices tells no window of {assignment.DeviceName}: is it another machine's listing, or a slip in the address?");
+                console.Remark(listed.Any(device => assignment.Covers(device.Address))
+                    ? $"--devices names {assignment.DeviceName} and tells no window of it (lspci prints none without -v): give lspci -vv"
+                    : $"--devices tells no window of {assignment.DeviceName}: is it another machine's listing, or a slip in the address?");
         }
 
         if (ReadSizes(parsed, out ImmutableArray<BarRequest> sizes) is { } unread)

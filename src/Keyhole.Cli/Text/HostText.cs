@@ -34,7 +34,8 @@ internal static class HostText
             Bits(traits.PhysicalAddressBits), traits.HasGiBPages == true ? "pages of 1 GiB" : null) is { } processor)
             yield return $"processor: {processor}";
         if (Sentence(traits.Iommu switch { HostIommu.IntelVtd => "VT-d", HostIommu.AmdVi => "AMD-Vi", null => null },
-            Bits(traits.IommuAddressBits), traits is { LinuxUsesIommu: false, Iommu: not null } ? "not used by Linux" : null) is { } iommu)
+            Bits(traits.IommuAddressBits), traits is { LinuxUsesIommu: false, Iommu: not null } ? "not used by Linux"
+                : traits is { UsesIommu: false, Iommu: not null } ? "not used by Xen" : null) is { } iommu)
             yield return $"IOMMU: {iommu}";
         if (!traits.RootWindows.IsEmpty)
             yield return "host bridges pass on: " + Named(

@@ -44,12 +44,15 @@ internal static class Verdicts
     public const string NotCreated = "the guest was not created";
 
     /// <summary>What else the log of a boot tells that went as forecast: not all is well for that. Empty where nothing.</summary>
-    public static string BehindSetup(ObservedBoot boot)
+    public static string BehindSetup(BootVerification verification)
     {
+        ObservedBoot boot = verification.Boot;
         string needs = boot.Facts.HasNeeds ? "; behind that it tells of a want of memory" : "";
         // Below 1 MiB lies the copy of a display's ROM.
         int? line = boot.Facts.FailedClaims.Where(static claim => claim.Value.Window.End > X86Layout.OneMiB)
             .Select(static claim => (int?)claim.Line).FirstOrDefault();
+        if (line is null && verification.LineWithoutAddress is { } without)
+            return string.Create(CultureInfo.InvariantCulture, $"{needs}; not every window of a device has an address (line {without})");
         return line is null ? needs
             : string.Create(CultureInfo.InvariantCulture, $"{needs}; not every window of a device could be claimed (line {line})");
     }
@@ -64,7 +67,7 @@ internal static class Verdicts
         answer.Verification.Outcomes is { Observed: GuestOutcome.Refused }
             ? $"T{NotCreated[1..]}{(answer.Agrees ? ", as forecast" : "")}."
             : answer.Agrees ? answer.Verification.Boot.Halts ? "The kernel halts, as forecast."
-                : $"The boot was as forecast{BehindSetup(answer.Verification.Boot)}{AsFarAs(answer.Verification)}."
+                : $"The boot was as forecast{BehindSetup(answer.Verification)}{AsFarAs(answer.Verification)}."
             : answer.Verification.AgreesButForNeeds ? $"{char.ToUpperInvariant(NoMemoryBehindSetup[0])}{NoMemoryBehindSetup[1..]}."
             : answer.Verification.AgreesButForLaterEnd ? $"{char.ToUpperInvariant(EndedLater[0])}{EndedLater[1..]}."
             : answer.Explanations is [var first, ..] ? first

@@ -44,7 +44,7 @@ internal static class VerificationText
         string verdict = isNotCreated ? differing == 0 ? $"{Verdicts.NotCreated}, as forecast" : Verdicts.NotCreated
             : differing == 0
             ? halts ? "the kernel halts, as forecast"
-                : expected.Boots || !hasFirmware ? $"the log agrees with the forecast{Verdicts.BehindSetup(boot)}{Verdicts.AsFarAs(verification)}"
+                : expected.Boots || !hasFirmware ? $"the log agrees with the forecast{Verdicts.BehindSetup(verification)}{Verdicts.AsFarAs(verification)}"
                 : "the guest does not start, as forecast"
             : verification.AgreesButForNeeds ? Verdicts.NoMemoryBehindSetup
             : verification.AgreesButForLaterEnd ? Verdicts.EndedLater
@@ -59,7 +59,7 @@ internal static class VerificationText
         console.Ansi.Write(
             verdict,
             differing > 0 || halts || isNotCreated ? TextColour.Red
-                : Verdicts.BehindSetup(boot).Length > 0 ? TextColour.Yellow : TextColour.Green);
+                : Verdicts.BehindSetup(verification).Length > 0 ? TextColour.Yellow : TextColour.Green);
         console.Ansi.WriteLine();
         TextTable table = MapView.NewTable("The boot beside the forecast", "", "what", "forecast", "observed", "line");
         table.AlignRight(4);

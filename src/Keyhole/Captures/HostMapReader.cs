@@ -153,11 +153,10 @@ public static class HostMapReader
                     ReservedInDom0 = Dom0sMap.DeniedBy(scan, map, lost),
                     IommuFailure = Vocabulary.IommuFailures.Select(words => RamCount.XensLine(scan, map, words)?.Text)
                         .FirstOrDefault(static text => text is not null) is { } failure ? InputError.OneLine(failure, 120) : null,
-                    UsesIommu = RamCount.XensLine(scan, map, Vocabulary.NoIommu) is not null ? false
-                        : RamCount.XensLine(scan, map, Vocabulary.IommuInUse) is not null ? true : null,
                 }
                     : traits) with
                 {
+                    UsesIommu = RamCount.XensIommu(own, map)?.IsUsed,
                     IommuNotShown = IommuSilence.Of(scan, machine, map, linux),
                     LinuxRelease = LinuxOf(own, linux), RootWindows = LinuxStretch.WindowsOf(own, linux),
                 },

@@ -66,7 +66,7 @@ internal static class LogMapRemarks
         if (RamCount.LimitOfXen(scan, taken) is { } limit)
             remarks.Add($"Xen takes no RAM from {ByteSize.ToText(limit.Bytes)} on (line {limit.Line}: mem= or availmem= on its command line, or a "
                 + $"limit of its own): what the host has there is unusable in this map, and neither dom0 nor a guest gets it");
-        if (taken.Kind == LogMapKind.XenFirmware && RamCount.XensLine(scan, taken, Vocabulary.NoIommu) is { } line)
+        if (RamCount.XensIommu(scan, taken) is { IsUsed: false, Line: var line })
         {
             string refused = scan.Traits.XenVersion switch
             {
@@ -92,10 +92,18 @@ internal static class LogMapRemarks
     {
         LinuxStretch? stretch = scan.Boots.LinuxOf(taken);
         return scan.Lines.FirstOrDefault(line => line is { Speaker: LogSpeaker.Kernel, Domain: null } && stretch?.Holds(line.Number) == true
-            && (line.Text.StartsWith("DMI: QEMU ", StringComparison.Ordinal) || line.Text.StartsWith("DMI: Xen HVM domU", StringComparison.Ordinal)
+            && (s_machines.Any(name => line.Text.StartsWith(name, StringComparison.Ordinal))
                 || (KernelMessage.Parse(line.Text) is { Kind: KernelMessageKind.RunsOn, Text: { } runsOn }
-                    && (runsOn.Contains("HVM", StringComparison.Ordinal) || runsOn.Contains("KVM", StringComparison.Ordinal)))));
+                    && s_hypervisors.Any(name => runsOn.Contains(name, StringComparison.Ordinal)))));
     }
+
+    /// <summary>How virtual machines call themselves.</summary>
+    private static readonly string[] s_machines =
+        ["DMI: QEMU ", "DMI: Xen HVM domU", "DMI: VMware, Inc. VMware", "DMI: Microsoft Corporation Virtual Machine", "DMI: innotek GmbH VirtualBox"];
+
+    /// <summary>How Linux calls what only virtual machines run on.</summary>
+    /// <remarks>Source: arch/x86/kernel/cpu (the names of hypervisor_x86), arch/x86/xen.</remarks>
+    private static readonly string[] s_hypervisors = ["HVM", "KVM", "VMware", "Hyper-V"];
 
     public static ImmutableArray<Phrase> OtherMaps(LogScan scan, LogMap taken)
     {

@@ -74,4 +74,26 @@ internal static class RamCount
         return scan.Lines.FirstOrDefault(line => line.Speaker == LogSpeaker.Xen && line.Number > map.Line && line.Number < next
             && line.Text.StartsWith(words, StringComparison.Ordinal));
     }
+
+    /// <summary>What Xen says of the host's IOMMU: whether it uses one, and where that stands. Null where it says nothing, or, beside a map that is
+    /// not its own, now this and now that.</summary>
+    public static (bool IsUsed, LogLine Line)? XensIommu(LogScan scan, LogMap map)
+    {
+        LogLine? none, used;
+        if (map.Kind == LogMapKind.XenFirmware)
+        {
+            (none, used) = (XensLine(scan, map, Vocabulary.NoIommu), XensLine(scan, map, Vocabulary.IommuInUse));
+            return none is not null ? (false, none) : used is not null ? (true, used) : null;
+        }
+
+        // Of a bare Linux' map Xen's lines are of another boot.
+        if (map is not { Kind: LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen or LogMapKind.Iomem, Domain: null }
+            || scan.Boots.OwnerOf(map) == BootOwner.Guest)
+            return null;
+        (none, used) = (Any(Vocabulary.NoIommu), Any(Vocabulary.IommuInUse));
+        return none is not null ? used is null ? (false, none) : null : used is not null ? (true, used) : null;
+
+        LogLine? Any(string words) => scan.Lines.FirstOrDefault(line =>
+            line.Speaker == LogSpeaker.Xen && line.Text.StartsWith(words, StringComparison.Ordinal));
+    }
 }

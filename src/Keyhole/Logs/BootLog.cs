@@ -44,6 +44,8 @@ public static class BootLog
         SortedDictionary<int, (BootInProgress? Boot, BootFailure Failure, LogLine Line)> announced = [];
         List<(KernelMessage Message, LogLine Line)> needs = [];
         var trace = new XenTraceReader();
+        // Of a dom0 of which the log has nothing before its end.
+        (BootFailure Failure, LogLine Line)? dom0End = null;
         int nextMap = 0;
         foreach (LogLine line in scan.Lines)
         {
@@ -137,7 +139,14 @@ public static class BootLog
             }
 
             if (boot is null && failure.IsXens)
+            {
                 boot = Begin(BootOwner.Dom0, MainConsole, line.Number);
+                // Xen may die while it reboots the machine for the end of a dom0 of which the log has no more.
+                if (dom0End is { } before)
+                    boot.End(before.Failure, before.Line);
+            }
+
+            dom0End = boot is null && domain == 0 ? (failure, line) : null;
             if (failure.Kind == BootFailureKind.Crashed)
             {
                 // The words stand before the end of the domain whose they are; a page walk does not say whose it is.

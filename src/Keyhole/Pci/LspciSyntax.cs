@@ -16,7 +16,7 @@ internal static class LspciSyntax
         isBeyondXen = false;
         address = default;
         int space = line.IndexOf(' ');
-        if (space < 0 || !IsDescription(line[space..].Trim()))
+        if (space < 0 || !IsDescription(line[space..].Trim()) || IsKernels(line[space..].Trim()))
             return false;
         ReadOnlySpan<char> name = line[..space];
         ReadOnlySpan<char> last = name[(name.LastIndexOf('/') + 1)..];
@@ -33,6 +33,11 @@ internal static class LspciSyntax
     private static bool IsDescription(ReadOnlySpan<char> text) =>
         !text.IsEmpty && (char.IsAsciiLetterUpper(text[0]) || char.IsAsciiDigit(text[0]) || text.Contains(':') || !char.IsAscii(text[0])
             || text[0] is '[' or '"');
+
+    /// <summary>Whether a text is the rest of a kernel's line that a mail program has broken before an address: "… because it overlaps 0000:09:00.0
+    /// BAR 5 [io  0x0000-0x007f]".</summary>
+    private static bool IsKernels(ReadOnlySpan<char> text) => text.StartsWith("BAR ") && text.Contains('[')
+        && text[4..].TrimStart() is [>= '0' and <= '9', ..];
 
     /// <summary><c>Capabilities: [70] MSI-X: Enable+ Count=64 Masked-</c>; 0 where the line is another or the count no count.</summary>
     public static int Vectors(ReadOnlySpan<char> line)

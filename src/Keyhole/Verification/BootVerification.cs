@@ -36,6 +36,10 @@ public sealed record BootVerification
     /// <summary>What the log shows where lines of the host's map are lost that decide the forecast: neither agreement nor difference.</summary>
     public ImmutableArray<Finding> Undecided { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>The line that tells last of a device's window, where that has no address in the end; of several the first; null where none is
+    /// told.</summary>
+    public int? LineWithoutAddress { get; init; }
+
     /// <summary>Where the forecast's map is not known, for lines of the host's map are lost; empty where none are.</summary>
     public ImmutableArray<ByteRange> NotKnownRanges { get; init => field = Given.Array(value); } = [];
 

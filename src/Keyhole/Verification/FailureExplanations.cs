@@ -142,12 +142,17 @@ internal static class FailureExplanations
             yield break;
         }
 
-        if (failure.Value.IsAboutMemory)
+        // Nothing of the boot's memory is in the log: then it tells no more than the words themselves.
+        if (failure.Value.IsAboutMemory && compared == 0)
+        {
+            yield return $"{XensWords(failure.Value)}Memory has a part in it{Wanted(failure.Value)}.{Balloon(failure.Value)}";
+        }
+        else if (failure.Value.IsAboutMemory)
         {
             string size = ByteSize.ToText(forecast.Request.PageCount << Addresses.Frames.Shift);
             string whose = forecast.Request.IsDom0 ? "dom0" : "the guest";
             yield return $"{XensWords(failure.Value)}Memory has a part in it{Wanted(failure.Value)}; {whose} has {size}.{Balloon(failure.Value)} "
-                + (differing == 0 && forecast.Boots
+                + (differing == 0 && forecast.Boots && observed.Map is { Entries.IsEmpty: false }
                     ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it."
                     : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");
         }

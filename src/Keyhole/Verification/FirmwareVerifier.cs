@@ -83,14 +83,16 @@ public static class FirmwareVerifier
         ArgumentNullException.ThrowIfNull(scan);
         var explanations = new List<Phrase>();
         BootVerification verification = CompareOnly(plan, observed, scan, explanations);
-        if (OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is null)
+        Phrase? otherPlatform = OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false)
+            ?? OtherPlatform.Foreign(observed, plan.Guest.Type, scan.Pci.Machines);
+        if (otherPlatform is null)
             explanations.InsertRange(0, Assumptions.Of(plan, observed));
         if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast
             && (named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) ?? named.OfSnapshot()) is { } words)
             explanations.Insert(0, words);
         if (OtherHvmGuest.OtherBios(plan, observed, scan) is { } otherBios)
             explanations.Insert(0, otherBios);
-        if (OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is { } other)
+        if (otherPlatform is { } other)
             explanations.Insert(0, other);
         else if (observed.Halts && verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat || finding.Agrees))
             explanations.Add(verification.Findings.All(static finding => finding.What == Verifier.OutcomeWhat)
@@ -102,7 +104,7 @@ public static class FirmwareVerifier
             explanations.AddRange(RamTotal.IsAllThatDiffers(verification.Findings)
                 || PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
                 : OtherSurroundings.WithWhich(plan, observed, scan, MissingLines.Of(verification.Findings), LogExtent.Everything(verification)));
-        if (!verification.Agrees && OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false) is null)
+        if (!verification.Agrees && otherPlatform is null)
         {
             explanations.AddRange(OtherHvmGuest.Of(plan, observed, scan, verification.Findings));
             explanations.AddRange(RamTotal.Explain(verification.Findings, WithMap(observed, scan) ?? observed));
@@ -133,6 +135,7 @@ public static class FirmwareVerifier
         explanations.AddRange(LaterEnd.Explain(observed).Select(static text => (Phrase)text));
         return verification with
         {
+            LineWithoutAddress = PciFindings.LineWithoutAddress(scan.Pci, observed),
             Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts, scan.Pci), .. LaterEnd.Of(observed)],
             Explanations = [.. explanations],
         };

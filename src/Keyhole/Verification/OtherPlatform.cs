@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Collections.Generic;
 using System.Linq;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
@@ -23,6 +24,34 @@ internal static class OtherPlatform
             + $"{Named(told, isDom0)} was told: another one lays its memory out, so what differs says nothing. Give its configuration with "
             + $"{Setting.Guest}.";
     }
+
+    /// <summary>The same of a guest of another hypervisor than KVM and Xen, by what its machine calls itself: what Linux calls the hypervisor proves
+    /// nothing, as QEMU can bear Hyper-V's name.</summary>
+    /// <param name="observed">The boot.</param>
+    /// <param name="told">The type that was told.</param>
+    /// <param name="machines">What machines call themselves in the log.</param>
+    public static Phrase? Foreign(ObservedBoot observed, GuestType told, IEnumerable<LogFact<string>> machines)
+    {
+        foreach (LogFact<string> machine in machines)
+        {
+            if (machine.Line < observed.FirstLine || machine.Line > observed.LastLine)
+                continue;
+            foreach ((string start, string name) in s_foreign)
+            {
+                if (machine.Value.StartsWith(start, StringComparison.Ordinal))
+                    return $"The log is of a guest of {name} (line {machine.Line}: {InputError.Quote(machine.Value)}), and "
+                        + $"{Named(told, isDom0: false)} was told: another hypervisor lays its guests out, so what differs says nothing. There is no "
+                        + $"forecast for {name}.";
+            }
+        }
+
+        return null;
+    }
+
+    private static readonly (string Start, string Name)[] s_foreign =
+    [
+        ("VMware, Inc. VMware", "VMware"), ("Microsoft Corporation Virtual Machine", "Hyper-V"), ("innotek GmbH VirtualBox", "VirtualBox"),
+    ];
 
     /// <summary>Linux' drivers/pci/xen-pcifront.c gives up at once in any domain but a PV guest.</summary>
     private const string PvGuestsDriver = "pcifront ";

@@ -42,6 +42,28 @@ internal sealed partial class PciFindings
         return functions.Count > 1;
     }
 
+    /// <summary>The line of the first memory window of a device that has no address in the end; null where every one has, or lines are left out
+    /// behind it.</summary>
+    public static int? LineWithoutAddress(PciLog log, ObservedBoot boot)
+    {
+        var last = new Dictionary<(PciAddress, int), PciSighting>();
+        foreach (PciSighting seen in log.Resources)
+        {
+            if (seen.Line >= boot.FirstLine && seen.Line <= boot.LastLine && seen.Domain == boot.Domain
+                && seen is { Index: < Bar.RomIndex, IsPorts: false })
+                last[(seen.Function, seen.Index)] = seen;
+        }
+
+        int? found = null;
+        foreach (PciSighting seen in last.Values)
+        {
+            if (seen.Word == PciWord.NoRoom && !(seen.Line >= found) && !log.LeavesOut(seen.Line, boot.LastLine))
+                found = seen.Line;
+        }
+
+        return found;
+    }
+
     private static BarType TypeOf(PciSighting seen) =>
         seen.IsPorts ? BarType.Io : BarTypes.Of(seen.Index == Bar.RomIndex ? BarKind.Rom : BarKind.Memory, seen.Is64Bit, seen.IsPrefetchable);
 

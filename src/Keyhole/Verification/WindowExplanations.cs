@@ -69,9 +69,13 @@ internal static class WindowExplanations
         bool isDom0 = forecast.Request.IsDom0;
         if (HotPlugged(possible, observed, failed) is { Length: > 0 } how)
         {
-            bool canGrow = plan is not null && plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB;
+            bool ranWithout = plan is not null && IsOfMemoryAlone(plan, observed);
+            bool canGrow = plan is not null && !ranWithout && plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB;
             string balloon = isDom0 || plan is null || canGrow || forecast.ReleasedPages != 0
                 ? ""
+                : ranWithout ? $" The map in the log has no RAM for more than {OwnWords.Memory(plan.Guest.Toolstack)} "
+                    + $"({plan.Guest.MemoryKiB >> 10} MiB), so the guest that ran had no higher {OwnWords.Most(plan.Guest.Toolstack)} and it was not "
+                    + "its balloon that grew: kernels add such memory for other domains' pages (grants), too."
                 : $" The guest's {OwnWords.Most(plan.Guest.Toolstack)} is its {OwnWords.Memory(plan.Guest.Toolstack)}, so it was not its balloon "
                     + "that grew: kernels add such memory for other domains' pages (grants), too.";
             string smaller = !isDom0 && canGrow
@@ -106,6 +110,12 @@ internal static class WindowExplanations
         return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
             + $"reserved memory ({other}){LessMemory(obstacle)}.";
     }
+
+    /// <summary>Whether the log's map has RAM for the memory that the guest starts with alone, though it was told to have more as its most: the guest
+    /// that ran had no such most, as the map has RAM for all of it.</summary>
+    private static bool IsOfMemoryAlone(Plan plan, ObservedBoot observed) =>
+        plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB && observed is { Map: { Error: null } map, MapMayEndEarly: false }
+            && OtherGuest.SizeKiBIn(map) is { } size && size <= plan.Guest.MemoryKiB;
 
     /// <summary>One, two or three of several, and how many more there are.</summary>
     private static string Listed(string[] items)

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+using System;
+using System.Text;
+using Microsoft.VisualStudio.TestTools.UnitTesting;
+
+namespace Keyhole.Cli.Tests;
+
+/// <summary>Logs of virtual machines of hypervisors for which there is no forecast.</summary>
+[TestClass]
+public sealed class ForeignHypervisorTests
+{
+    private const string VMware = "DMI: VMware, Inc. VMware7,1/440BX Desktop Reference Platform, BIOS VMW71.00V.18227214.B64.2106252220 06/25/2021";
+    private const string HyperV = "DMI: Microsoft Corporation Virtual Machine/Virtual Machine, BIOS Hyper-V UEFI Release v4.0 11/01/2019";
+
+    private static string Log(string machine) => $"""
+        [    0.000000] Linux version 6.1.0-18-amd64 (d@d) #1
+        [    0.000000] BIOS-provided physical RAM map:
+        [    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable
+        [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x00000000bfeeffff] usable
+        [    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000023fffffff] usable
+        [    0.000000] {machine}
+        [    0.000000] Memory: 8000000K/8388000K available
+
+        """;
+
+    private static CommandRun With(string log, params string[] words) => CommandRun.WithInput(Encoding.ASCII.GetBytes(log), words);
+
+    private static string Words(string text) => string.Join(' ', text.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
+
+    [TestMethod]
+    [DataRow(VMware)]
+    [DataRow(HyperV)]
+    [DataRow("Booting paravirtualized kernel on VMware hypervisor")]
+    [DataRow("Booting paravirtualized kernel on Hyper-V")]
+    public void A_virtual_machine_given_for_a_host_is_told_to_be_one(string machine) =>
+        Assert.Contains("This is a virtual machine's own map, not its host's", Words(With(Log(machine), "show", "--host", "-").Errors));
+
+    [TestMethod]
+    [DataRow(VMware, "VMware")]
+    [DataRow(HyperV, "Hyper-V")]
+    public void A_log_of_another_hypervisor_s_guest_is_told_to_be_that(string machine, string name)
+    {
+        string text = Words(With(Log(machine), "verify", "--type", "kvm", "--machine", "q35", "--firmware", "ovmf", "--memory", "8192", "--dmesg",
+            "-").Output);
+
+        Assert.Contains($"The log is of a guest of {name} (line 6", text);
+        Assert.DoesNotContain("what differs has another reason", text);
+    }
+
+    [TestMethod]
+    public void A_log_that_agrees_and_has_a_window_without_an_address_is_told_to_have_one()
+    {
+        const string log = """
+            [    0.000000] Linux version 5.15.0-94-generic (buildd@lcy02-amd64-096)
+            [    1.512341] pci 0000:00:10.0: BAR 2: no space for [mem size 0x1000000000 64bit pref]
+            [    1.512342] pci 0000:00:10.0: BAR 2: failed to assign [mem size 0x1000000000 64bit pref]
+
+            """;
+        string text = With(log, "verify", "--type", "kvm", "--machine", "q35", "--firmware", "ovmf", "--memory", "8192", "--dmesg", "-").Output;
+
+        Assert.Contains("the log agrees with the forecast; not every window of a device has an address (line ", Words(text));
+    }
+}
