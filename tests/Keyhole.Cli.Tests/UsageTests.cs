@@ -271,8 +271,9 @@ public sealed class UsageTests
         string compare = On(width, "compare", "--host", CommandRun.Golden("seed8g.log"), "--memory", "3072", "--bar", "febc0000-febe0000",
             "--migrate-to", CommandRun.Golden("hole1g.log"));
 
-        Assert.Contains("0x20000000    0x20200000", plan);
-        Assert.IsLessThanOrEqualTo(80, plan.Split('\n').Where(static line => line.StartsWith('─')).Max(static line => line.TrimEnd().Length));
+        // Without room for columns each row's cells stand below each other.
+        Assert.Contains(width < 60 ? "start: 0x20000000\n  end: 0x20200000\n" : "0x20000000    0x20200000", plan);
+        Assert.IsTrue(plan.Split('\n').Where(static line => line.StartsWith('─')).All(static line => line.TrimEnd().Length <= 80));
         Assert.Contains("1,313,307", compare);
         Assert.Contains("guest-merge", compare);
     }

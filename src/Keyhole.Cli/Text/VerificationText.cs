@@ -44,7 +44,8 @@ internal static class VerificationText
         string verdict = isNotCreated ? differing == 0 ? $"{Verdicts.NotCreated}, as forecast" : Verdicts.NotCreated
             : differing == 0
             ? halts ? "the kernel halts, as forecast"
-                : expected.Boots || !hasFirmware ? $"the log agrees with the forecast{Verdicts.BehindSetup(verification)}{Verdicts.AsFarAs(verification)}"
+                : expected.Boots || !hasFirmware
+                    ? $"the log agrees with the forecast{Verdicts.BehindSetup(verification)}{Verdicts.AsFarAs(verification)}"
                 : "the guest does not start, as forecast"
             : verification.AgreesButForNeeds ? Verdicts.NoMemoryBehindSetup
             : verification.AgreesButForLaterEnd ? Verdicts.EndedLater

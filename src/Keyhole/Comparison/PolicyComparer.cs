@@ -92,8 +92,9 @@ public static class PolicyComparer
         if (plan.Problems.FirstOrDefault(problem => problem is { Severity: Severity.Error, Code: not ProblemCodes.LargerThanHost }
             && (isKept || IsWhateverIsSet(problem, plan))) is not { } error)
         {
-            return !plan.Problems.Any(static problem => problem is { Severity: Severity.Error, Code: ProblemCodes.LargerThanHost }) ? settings
-                : settings with { Why = $"{settings.Why}; on a host with more memory: on this one the guest is not built" };
+            return !plan.Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost
+                && (problem.Severity == Severity.Error || problem.Message.Contains(DomainMemory.Pinned, System.StringComparison.Ordinal))) ? settings
+                : settings with { Why = $"{settings.Why}; on a host with more memory: on this one the guest is not started" };
         }
 
         bool isRefused = (plan.Firmware?.Outcome ?? plan.Verdict?.Outcome) == GuestOutcome.Refused;

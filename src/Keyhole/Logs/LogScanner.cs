@@ -260,9 +260,10 @@ public sealed class LogScanner
 
     private void ReadMessages(ReadOnlySpan<char> line)
     {
-        // A listing that a forum or a mail program has indented begins where its first line does.
+        // A listing that a forum or a mail program has indented begins where its first line does. A whole entry of a map is no half of another line:
+        // what is held is read again.
         if (line.ContainsAny(s_traitWords) && !_traits.TryRead(_maps.WithoutIndentation(line), _number) && line.Length >= NarrowestWrap
-            && Hold(WrappedKind.Trait, line))
+            && !_maps.IsEntry(line, out _) && Hold(WrappedKind.Trait, line))
             return;
         if (_isSign && !_isReleased && _number == _text.Number)
         {

@@ -116,6 +116,7 @@ internal sealed class LogTraits
             _complaints.TryRead(line);
             return true;
         }
+
         bool isOfWidths = _widths.TryRead(line, number) | _complaints.TryRead(line);
         if (!TryParse(line, out Subject subject, out ulong first, out ulong second, out ReadOnlySpan<char> rest))
             return isOfWidths;

@@ -105,8 +105,15 @@ public sealed record Scenario
         .Where(device => Guest.Pci.Any(assignment => assignment.Covers(device.Address)));
 
     /// <summary>What the host's log tells of its devices, where the user says nothing himself of their windows.</summary>
-    internal IEnumerable<PciDevice> LoggedDevices => !Qemu.Bars.IsEmpty || !Bars.All(bar => Qemu.Devices.Any(device => device.Bars.Contains(bar)))
-        ? [] : Host.LoggedDevices.Where(logged => Qemu.Devices.All(told => told.Address != logged.Address));
+    internal IEnumerable<PciDevice> LoggedDevices
+    {
+        get
+        {
+            QemuSurroundings around = Qemu;
+            return !around.Bars.IsEmpty || !Bars.All(bar => around.Devices.Any(device => device.Bars.Contains(bar)))
+                ? [] : Host.LoggedDevices.Where(logged => around.Devices.All(told => told.Address != logged.Address));
+        }
+    }
 
     /// <summary>The host's map, with Xen's additions where the guest runs on it.</summary>
     public ImmutableArray<E820Entry> MachineMap => Guest.Type == GuestType.Kvm ? Host.Entries : Hosts.MachineMap.Of(Host);

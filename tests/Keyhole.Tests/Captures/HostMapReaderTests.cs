@@ -205,6 +205,20 @@ public sealed class HostMapReaderTests
         Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
     }
 
+    /// <summary>OVMF alone has NVS at 8 MiB, by which it is known; another map's entry there is an entry like any other.</summary>
+    [TestMethod]
+    [DataRow("0x0000000000800000-0x0000000000807fff] ACPI NVS")]
+    [DataRow("0x0000000000800000-0x00000000008fffff] ACPI NVS")]
+    [DataRow("0x0000000000800000-0x00000000008fffff] reserved")]
+    public void An_entry_at_8_MiB_is_read_once(string entry)
+    {
+        string log = LinuxLog.Replace("0x0000000000100000-0x000000007fffffff] usable",
+            $"0x0000000000100000-0x00000000007fffff] usable\n[    0.000000] BIOS-e820: [mem {entry}\n"
+                + "[    0.000000] BIOS-e820: [mem 0x0000000000900000-0x000000007fffffff] usable", StringComparison.Ordinal);
+
+        Assert.ContainsSingle(MapFixtures.Expect(MapFixtures.ReadText(log)).Host.Entries.Where(static one => one.Address == 0x800000));
+    }
+
     /// <summary>Kexec and some firmware leave out the first page or a part of it.</summary>
     [TestMethod]
     [DataRow("")]

@@ -281,9 +281,6 @@ public sealed class HostWordsTests
     [TestMethod]
     [DataRow(Guest, Card + "\n" + Ineligible, null)]
     [DataRow(Guest, Card + "\n" + Relaxing, "as it is")]
-    // VFIO pins all of its RAM; QEMU alone starts with swap.
-    [DataRow(LargeGuest, Card, null)]
-    [DataRow(LargeGuestWithoutDevice, Card, "as it is")]
     public void A_guest_that_QEMU_does_not_start_is_kept_as_it_is_by_no_comparison(string guest, string lines, string? best)
     {
         Scenario scenario = Logged(guest, lines);
@@ -295,6 +292,22 @@ public sealed class HostWordsTests
         GuestOutcome expected = best is null ? GuestOutcome.Refused : GuestOutcome.Boots;
         Assert.AreEqual((expected, expected), (comparison.Settings[0].Outcome, plan.Firmware!.Outcome));
         Assert.AreEqual(best is null, plan.HasErrors);
+    }
+
+    /// <summary>VFIO pins all of its RAM; QEMU alone starts with swap.</summary>
+    [TestMethod]
+    [DataRow(LargeGuest, true)]
+    [DataRow(LargeGuestWithoutDevice, false)]
+    public void A_guest_that_its_host_cannot_hold_is_told_what_it_gets_on_one_that_can(string guest, bool isPinned)
+    {
+        Scenario scenario = Logged(guest, Card);
+
+        SettingComparison comparison = PolicyComparer.Compare(new() { Scenario = scenario }).Settings!;
+
+        Assert.AreEqual("as it is", comparison.Best);
+        Assert.AreEqual(isPinned, comparison.Why.Contains("on this one the guest is not started", StringComparison.Ordinal));
+        Assert.AreEqual(isPinned,
+            Planner.Plan(scenario).Problems.Any(static problem => problem.Message.Contains("QEMU does not start the guest there", StringComparison.Ordinal)));
     }
 
     private const string LargeGuestWithoutDevice = "/usr/bin/qemu-system-x86_64 -machine pc-q35-8.1,accel=kvm -cpu host -m 64G -nodefaults";
