@@ -54,6 +54,8 @@ public sealed class MachineCapture(LiveMachine dom0)
                 Traits = ReadProcessor(traits) with
                 {
                     LinuxRelease = HostTraits.ReleaseNumbers(SmallText("proc/sys/kernel/osrelease")),
+                    // A dom0's kernel has its own memory, not the host's.
+                    KernelOptions = !IsUnderXen && SmallText("proc/cmdline") is { } commandLine ? KernelOptions.Of(commandLine) : null,
                     Firmware = HostFirmware.OrNull(SmallText("sys/class/dmi/id/bios_vendor"), SmallText("sys/class/dmi/id/bios_version"),
                         SmallText("sys/class/dmi/id/bios_date")) ?? host.Host.Traits.Firmware,
                     IsEfi = Directory.Exists(At("sys/firmware/efi")) ? true : IsUnderXen ? host.Host.Traits.IsEfi : false

@@ -162,6 +162,43 @@ public sealed class CaptureVerbTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow("bare", "memmap=1G$1G nokaslr")]
+    [DataRow("xen", null)]
+    public void What_this_machine_is_booted_with_is_captured_as_far_as_it_is_about_memory(string type, string? options)
+    {
+        _machine.Write("proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/alice ro memmap=1G$1G nokaslr\n");
+        if (type == "xen")
+            _machine.Write("sys/hypervisor/type", "xen\n");
+
+        JsonElement traits = CommandRun.InDom0(_machine.Machine, "capture").Json().GetProperty("traits");
+
+        Assert.AreEqual(options, traits.TryGetProperty("kernelOptions", out JsonElement told)
+            ? string.Join(' ', told.EnumerateArray().Select(static option => option.GetString())) : null);
+    }
+
+    [TestMethod]
+    public void Others_learn_of_the_options_numbers_and_words_of_Linuxs_own()
+    {
+        _machine.Write("proc/cmdline", "memmap=1Galice iomem=relaxed\n");
+
+        JsonElement traits = CommandRun.InDom0(_machine.Machine, "capture", "--anonymise").Json().GetProperty("traits");
+
+        Assert.AreEqual("memmap=1G iomem=relaxed",
+            string.Join(' ', traits.GetProperty("kernelOptions").EnumerateArray().Select(static option => option.GetString())));
+    }
+
+    [TestMethod]
+    public void What_this_machine_is_booted_with_already_is_not_advised_again()
+    {
+        _machine.Write("proc/cmdline", "memmap=1G$1G\n");
+
+        JsonElement today = CommandRun.InDom0(_machine.Machine, "reserve", "--range", "40000000-80000000", "--json").Json().GetProperty("today");
+
+        Assert.AreEqual("memmap=1G$1G", today.GetProperty("there").EnumerateArray().Single().GetString());
+        Assert.AreEqual("", today.GetProperty("toAdd").GetString());
+    }
+
+    [TestMethod]
     [DataRow("American Megatrends International, LLC.", "F21 (2.06 ) SN-77Q", "11/30/2023", "American Megatrends|2.06|11/30/2023")]
     [DataRow("SeaBIOS", "rel-1.16.3-0-ga6ed6b701f0a-prebuilt.qemu.org", "04/01/2014", "SeaBIOS|1.16.3|04/01/2014")]
     [DataRow("alice's coreboot", "4.19-alice-laptop", "yesterday", "coreboot|4.19|")]

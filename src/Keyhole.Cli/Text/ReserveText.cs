@@ -78,7 +78,7 @@ internal static class ReserveText
     {
         if (plan.Standing is { There.IsEmpty: false } standing)
         {
-            console.Ansi.WriteLine($"on the host's command line (line {standing.Line}) already: {string.Join(' ', standing.There)}");
+            console.Ansi.WriteLine($"on the host's command line already: {string.Join(' ', standing.There)}");
             if (standing.Missing.Length == 0)
             {
                 console.Ansi.WriteLine("nothing is to be added; whether it took effect --check tells");

@@ -185,7 +185,8 @@ internal sealed class ReserveVerb
             return error;
         var request = new ReserveRequest
         {
-            Host = host.Host,
+            // A check looks itself what the options have done.
+            Host = parsed.GetValue(_check) ? host.Host with { Traits = host.Host.Traits with { KernelOptions = null } } : host.Host,
             HostName = host.Description,
             Start = address,
             Ranges = ranges,
@@ -194,8 +195,6 @@ internal sealed class ReserveVerb
             Reserved = [.. reserved.Select(static range => new EarlyReservation(range, "as given"))],
             Kernel = kernel,
             CrashKernelBytes = crashBytes ?? 0,
-            // A check looks itself what the options have done.
-            CommandLine = parsed.GetValue(_check) ? null : host.CommandLine,
         };
         return new GivenRequest(request, host);
     }

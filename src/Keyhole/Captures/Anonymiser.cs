@@ -48,6 +48,8 @@ public static partial class Anonymiser
                 {
                     CpuVendor = s_vendors.Contains(host.Traits.CpuVendor) ? host.Traits.CpuVendor : null,
                     Firmware = host.Traits.Firmware?.ToAnonymous(),
+                    KernelOptions = host.Traits.KernelOptions is { } options
+                        ? KernelOptions.Of(string.Join(' ', options.Select(KernelOptions.ToAnonymous))) : null,
                 },
                 Devices = [.. host.Devices.Select(Device)],
                 LoggedDevices = [.. host.LoggedDevices.Select(Device)],
@@ -75,6 +77,8 @@ public static partial class Anonymiser
             yield return $"kept: {host.ReservedRegions.Length} ranges that the IOMMU keeps for the platform";
         if (!document.IomemLines.IsEmpty)
             yield return $"kept: {document.IomemLines.Length} lines of /proc/iomem, with the names that every machine has";
+        if (host.Traits.KernelOptions is { IsEmpty: false } given)
+            yield return $"kept: {given.Length} of the kernel's options, which say what it does with memory, by numbers and Linux's own words";
         yield return "kept: the processor's vendor, family and address width, the IOMMU's width, the host bridges' windows, the releases of Xen, "
             + "Linux and firmware by number, as far as they are known";
     }

@@ -120,6 +120,9 @@ internal sealed record CaptureTraits
 
     public string? Linux { get; init; }
 
+    /// <summary>What the host's Linux was booted with, as far as it is about memory.</summary>
+    public ImmutableArray<string>? KernelOptions { get; init; }
+
     public CaptureFirmware? Firmware { get; init; }
 
     public bool? GibPages { get; init; }
@@ -175,6 +178,7 @@ internal sealed record CaptureTraits
         XenVersion = traits.XenVersion?.ToString(),
         XenPatch = traits.XenVersion?.Patch,
         Linux = traits.LinuxRelease,
+        KernelOptions = traits.KernelOptions,
         Firmware = traits.Firmware is { } firmware ? new(firmware.Vendor, firmware.Version, firmware.Date) : null,
         GibPages = traits.HasGiBPages,
         Iommu = traits.Iommu is { } iommu ? CaptureNames.Of(iommu) : null,

@@ -24,7 +24,7 @@ internal ref partial struct CaptureReader
     ];
 
     private static readonly string[] s_widths =
-        ["gibPages", "iommu", "iommuAddressBits", "iommuInUse", "iommuInUseByLinux", "iommuNotShown",
+        ["kernelOptions", "gibPages", "iommu", "iommuAddressBits", "iommuInUse", "iommuInUseByLinux", "iommuNotShown",
             "rootWindows", "firmware", "deviceMemoryOwners", "deviceMemoryNotTold", "complaints"];
 
     private static readonly string[] s_allTraits = [.. s_traits, .. s_widths];
@@ -202,6 +202,8 @@ internal ref partial struct CaptureReader
                 return true;
             case "firmware":
                 return TryReadFirmware(ref traits);
+            case "kernelOptions":
+                return TryReadKernelOptions(name, ref traits);
             case "deviceMemoryOwners":
                 return TryReadOwners(ref traits);
             case "deviceMemoryNotTold":
@@ -224,6 +226,28 @@ internal ref partial struct CaptureReader
             default:
                 return TryReadRootWindows(ref traits);
         }
+    }
+
+    /// <summary>Other words than those that a capture keeps are passed over.</summary>
+    private bool TryReadKernelOptions(string name, ref HostTraits traits)
+    {
+        if (!Expect(JsonTokenType.StartArray, name, "an array"))
+            return false;
+        var read = ImmutableArray.CreateBuilder<string>();
+        int count = 0;
+        while (_reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (++count > KernelOptions.MaxCount)
+                return Fail(TooLarge, $"\"{name}\" has more than {KernelOptions.MaxCount} options", "check the file");
+            if (!TryReadKept(name, out string text))
+                return false;
+            if (_makesDocument)
+                read.Add(text);
+        }
+
+        if (_makesDocument)
+            traits = traits with { KernelOptions = KernelOptions.Of(string.Join(' ', read)) };
+        return true;
     }
 
     private bool TryReadFirmware(ref HostTraits traits)

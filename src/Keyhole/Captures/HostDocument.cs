@@ -41,10 +41,6 @@ public sealed record HostDocument
     /// <summary>What of the mail or archive that it came in could not be read, a sentence each; the remarks have them, too.</summary>
     internal ImmutableArray<string> Unread { get; init => field = Given.Array(value); } = [];
 
-    /// <summary>What the Linux that printed the map was booted with; null for a map of another kind, and where the log does not say it.</summary>
-    public LogFact<string>? CommandLine => Log is { } log && LogMap is { Kind: LogMapKind.LinuxFirmware } firmware
-        ? CommandLineEffects.FactsOf(log, firmware).Facts.CommandLine : null;
-
     /// <summary>Remarks for the user that are no errors: parts that are missing, lines passed over.</summary>
     public ImmutableArray<Phrase> Remarks { get; init => field = Given.Array(value); } = [];
 

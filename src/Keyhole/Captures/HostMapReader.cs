@@ -158,7 +158,7 @@ public static class HostMapReader
                 {
                     UsesIommu = RamCount.XensIommu(own, map)?.IsUsed,
                     IommuNotShown = IommuSilence.Of(scan, machine, map, linux),
-                    LinuxRelease = LinuxOf(own, linux), RootWindows = LinuxStretch.WindowsOf(own, linux),
+                    LinuxRelease = LinuxOf(own, linux), KernelOptions = OptionsIn(scan, map), RootWindows = LinuxStretch.WindowsOf(own, linux),
                 },
                 ReservedRegions = [.. traits.ReservedDeviceMemory.Select(ReservedRegion.OfDeviceMemory).OrderBy(static region => region.Start)],
             },
@@ -278,6 +278,10 @@ public static class HostMapReader
 
         return null;
     }
+
+    /// <summary>Of the Linux that printed the map; null for a map of another kind, and where the log does not have its command line.</summary>
+    private static ImmutableArray<string>? OptionsIn(LogScan scan, LogMap map) => map.Kind == LogMapKind.LinuxFirmware
+        && CommandLineEffects.FactsOf(scan, map).Facts.CommandLine is { } line ? KernelOptions.Of(line.Value) : null;
 
     private static bool TryAddress(string text, out ulong address)
     {

@@ -111,6 +111,10 @@ public sealed record HostTraits
     /// <summary>The numbers of the host's own Linux ("6.12.117"), or null.</summary>
     public string? LinuxRelease { get; init; }
 
+    /// <summary>What that Linux was booted with that says something of its memory (<see cref="Hosts.KernelOptions"/>), in its command line's order;
+    /// empty where there is nothing of that kind on it, null where the command line is not known.</summary>
+    public ImmutableArray<string>? KernelOptions { get; init => field = value is { } options ? Given.Array(options) : null; }
+
     /// <summary>What started it, or null.</summary>
     public HostFirmware? Firmware { get; init; }
 

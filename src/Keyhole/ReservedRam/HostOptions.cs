@@ -13,10 +13,9 @@ using Keyhole.Logs;
 namespace Keyhole.ReservedRam;
 
 /// <summary>What of a plan's kernel parameters stands on the host's command line.</summary>
-/// <param name="Line">The command line's, 1-based, in the log.</param>
 /// <param name="There">Words of it that do what the plan asks for.</param>
 /// <param name="Missing">The plan's parameters that are still to be added; empty where none are.</param>
-public sealed record StandingOptions(int Line, ImmutableArray<string> There, string Missing)
+public sealed record StandingOptions(ImmutableArray<string> There, string Missing)
 {
     /// <summary>Bytes that its hugepages= take.</summary>
     public ulong HugePageBytes { get; init; }
@@ -28,14 +27,13 @@ internal static class HostOptions
 {
     private const string NoKaslr = "nokaslr";
 
-    public static ReservePlan Applied(ReservePlan plan, LogFact<string>? commandLine)
+    public static ReservePlan Applied(ReservePlan plan)
     {
-        if (commandLine is not { } line || plan is not { Map: { } map, Today: { } today })
+        if (plan is not { Host.Traits.KernelOptions: { } words, Map: { } map, Today: { } today })
             return plan;
-        string[] words = WordsOf(line.Value);
-        IReadOnlyList<KernelMemoryOption> options = KernelMemoryOptions.Of(line.Value);
+        IReadOnlyList<KernelMemoryOption> options = KernelMemoryOptions.Of(string.Join(' ', words));
         ImmutableArray<ByteRange> kept = ByteRanges.WholePages(today.Map.Kept);
-        StandingOptions standing = StandingIn(today, options, words, line.Line) with { HugePageBytes = HugePageBytesOf(words) };
+        StandingOptions standing = StandingIn(today, options, words) with { HugePageBytes = HugePageBytesOf(words) };
         List<Problem> problems = [];
         foreach (Problem problem in plan.Problems)
         {
@@ -45,19 +43,15 @@ internal static class HostOptions
                 problems.Add(problem with { Remedy = null });
         }
 
-        AddKernelsPlace(problems, plan, today, words, line.Line);
+        AddKernelsPlace(problems, plan, today, words);
         foreach (KernelMemoryOption option in options)
-            AddOption(problems, option, line.Line, map, today, kept);
+            AddOption(problems, option, map, today, kept);
         AddCount(problems, today, options, standing, words);
         AddHugePages(problems, map, standing);
         return plan with { Standing = standing, Problems = [.. problems] };
     }
 
-    /// <summary>What follows "--" is init's.</summary>
-    private static string[] WordsOf(string commandLine) =>
-        [.. commandLine.Split(' ', StringSplitOptions.RemoveEmptyEntries).TakeWhile(static word => word != "--")];
-
-    private static StandingOptions StandingIn(TodaysHost today, IReadOnlyList<KernelMemoryOption> options, string[] words, int line)
+    private static StandingOptions StandingIn(TodaysHost today, IReadOnlyList<KernelMemoryOption> options, ImmutableArray<string> words)
     {
         KernelMemoryOption[] reserving = [.. options.Where(IsReserving)];
         List<string> there = [];
@@ -74,13 +68,13 @@ internal static class HostOptions
         bool isRelaxed = words.Contains(MemmapParameters.RelaxedIomem, StringComparer.Ordinal);
         if (today.NeedsRelaxedIomem && isRelaxed)
             there.Add(MemmapParameters.RelaxedIomem);
-        return new(line, [.. there.Distinct(StringComparer.Ordinal)],
+        return new([.. there.Distinct(StringComparer.Ordinal)],
             MemmapParameters.Join(missing.ToImmutable(), today.NeedsRelaxedIomem && !isRelaxed));
     }
 
     private static bool IsReserving(KernelMemoryOption option) => option is { Kind: KernelMemoryOptionKind.Range, Type: E820Type.Reserved };
 
-    private static void AddKernelsPlace(List<Problem> problems, ReservePlan plan, TodaysHost today, string[] words, int line)
+    private static void AddKernelsPlace(List<Problem> problems, ReservePlan plan, TodaysHost today, ImmutableArray<string> words)
     {
         ImmutableArray<ByteRange> overlap = ByteRanges.Intersect(today.Memmaps,
             [ByteRange.FromSize(ReservePlanner.UsualKernelStart, ReservePlanner.KernelBytes)]);
@@ -89,26 +83,26 @@ internal static class HostOptions
         problems.Add(new(
             Severity.Error,
             ReserveProblemCodes.CommandLineConflict,
-            $"{NoKaslr} (line {line}) is among the host's options: booted by BIOS, its kernel then starts at 16 MiB, in the kept RAM",
+            $"{NoKaslr} is among the host's options: booted by BIOS, its kernel then starts at 16 MiB, in the kept RAM",
             overlap[0].Start,
             overlap[^1].End,
             $"boot without {NoKaslr}"));
     }
 
-    private static void AddOption(List<Problem> problems, KernelMemoryOption option, int line, ReservedRamMap map, TodaysHost today,
+    private static void AddOption(List<Problem> problems, KernelMemoryOption option, ReservedRamMap map, TodaysHost today,
         ImmutableArray<ByteRange> kept)
     {
-        string name = $"{RamTaken.Name(option)} (line {line}) among the host's options";
+        string name = $"{RamTaken.Name(option)} among the host's options";
         switch (option.Kind)
         {
             case KernelMemoryOptionKind.Limit or KernelMemoryOptionKind.Broken:
                 ImmutableArray<ByteRange> beyond =
                     [ByteRange.FromBounds(ulong.Min(Align.Down(option.Limit, Frames.SizeBytes), Frames.AddressLimit), Frames.AddressLimit)];
-                AddTaken(problems, option, line, today, ByteRanges.Intersect(kept, beyond), Severity.Error);
-                AddTaken(problems, option, line, today, ByteRanges.Intersect(map.HostRam, beyond), Severity.Warning);
+                AddTaken(problems, option, today, ByteRanges.Intersect(kept, beyond), Severity.Error);
+                AddTaken(problems, option, today, ByteRanges.Intersect(map.HostRam, beyond), Severity.Warning);
                 break;
             case KernelMemoryOptionKind.Change when option.Type == E820Type.None:
-                AddTaken(problems, option, line, today, ByteRanges.Intersect(kept, [option.Range]), Severity.Error);
+                AddTaken(problems, option, today, ByteRanges.Intersect(kept, [option.Range]), Severity.Error);
                 break;
             case KernelMemoryOptionKind.ExactMap:
                 problems.Add(new(
@@ -137,7 +131,7 @@ internal static class HostOptions
         ranges[^1].End,
         "write memmap=SIZE$START in its place, or leave that device alone: no file system, no swap, no DAX on it");
 
-    private static void AddTaken(List<Problem> problems, KernelMemoryOption option, int line, TodaysHost today, ImmutableArray<ByteRange> taken,
+    private static void AddTaken(List<Problem> problems, KernelMemoryOption option, TodaysHost today, ImmutableArray<ByteRange> taken,
         Severity severity)
     {
         if (taken.IsEmpty)
@@ -147,7 +141,7 @@ internal static class HostOptions
         problems.Add(new(
             severity,
             ReserveProblemCodes.CommandLineConflict,
-            $"{ByteSize.ToText(ByteRanges.Sum(taken))} of RAM: {RamTaken.Words(option, line, today.Memmaps)}; {what}",
+            $"{ByteSize.ToText(ByteRanges.Sum(taken))} of RAM: {RamTaken.Words(option, null, today.Memmaps)}; {what}",
             taken[0].Start,
             taken[^1].End,
             $"boot without {RamTaken.Name(option)}"));
@@ -155,7 +149,7 @@ internal static class HostOptions
 
     /// <summary>KASLR minds the first four ranges, whatever their sign; those that lie in one of the plan's may go.</summary>
     private static void AddCount(List<Problem> problems, TodaysHost today, IReadOnlyList<KernelMemoryOption> options, StandingOptions standing,
-        string[] words)
+        ImmutableArray<string> words)
     {
         KernelMemoryOption[] ranges = [.. options.Where(static option => option is { Kind: KernelMemoryOptionKind.Range, Type: not E820Type.Ram })];
         KernelMemoryOption[] within = [.. ranges.Where(option => IsReserving(option) && today.Memmaps.Any(range =>
@@ -165,7 +159,7 @@ internal static class HostOptions
             problems.Add(new(
                 Severity.Info,
                 ReserveProblemCodes.CommandLineConflict,
-                $"{string.Join(", ", within.Select(RamTaken.Name))} (line {standing.Line}) {(within.Length == 1 ? "lies" : "lie")} in what the "
+                $"{string.Join(", ", within.Select(RamTaken.Name))} among the host's options {(within.Length == 1 ? "lies" : "lie")} in what the "
                     + "parameters keep",
                 Remedy: $"take {(within.Length == 1 ? "it" : "them")} off the command line"));
         }
@@ -177,7 +171,7 @@ internal static class HostOptions
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.TooManyRanges,
-                $"with those that stand there (line {standing.Line}) {count} memmap= are on the command line: the kernel's choice of its own place "
+                $"with those that stand there {count} memmap= are on the command line: the kernel's choice of its own place "
                     + "(KASLR) minds the first four only",
                 Remedy: "put these parameters before the others"));
         }
@@ -191,17 +185,17 @@ internal static class HostOptions
         problems.Add(new(
             Severity.Warning,
             ReserveProblemCodes.CommandLineConflict,
-            $"hugepages= among the host's options (line {standing.Line}) asks for {ByteSize.ToText(standing.HugePageBytes)}; the plan leaves the "
+            $"hugepages= among the host's options asks for {ByteSize.ToText(standing.HugePageBytes)}; the plan leaves the "
                 + $"host {ByteSize.ToText(left)} of RAM",
             Remedy: "ask for fewer, or keep less"));
     }
 
     /// <summary>Bytes; the form "hugepages=NODE:COUNT,…" is of one size, too.</summary>
-    private static ulong HugePageBytesOf(string[] words)
+    private static ulong HugePageBytesOf(ImmutableArray<string> words)
     {
         const string count = "hugepages=", size = "hugepagesz=", usual = "default_hugepagesz=";
         ulong pageBytes = X86Layout.LargePageBytes;
-        if (Array.Find(words, static word => word.StartsWith(usual, StringComparison.Ordinal)) is { } named)
+        if (words.FirstOrDefault(static word => word.StartsWith(usual, StringComparison.Ordinal)) is { } named)
             pageBytes = SizeOf(named[usual.Length..]) ?? pageBytes;
         ulong bytes = 0;
         foreach (string word in words)

@@ -46,10 +46,11 @@ internal static class RamTaken
     public static string Name(KernelMemoryOption option) => InputError.OneLine(option.Text, LongestOption);
 
     /// <summary>What it does, as a sentence that goes on.</summary>
+    /// <param name="line">Where its command line stands in a log; null where it was not read from one.</param>
     /// <param name="wanted">The memmap= ranges that the host should have.</param>
-    public static string Words(KernelMemoryOption option, int line, ImmutableArray<ByteRange> wanted)
+    public static string Words(KernelMemoryOption option, int? line, ImmutableArray<ByteRange> wanted)
     {
-        string name = $"{Name(option)} (line {line})";
+        string name = line is null ? Name(option) : $"{Name(option)} (line {line})";
         string limit = $"no RAM from {ByteSize.ToText(option.Limit)} on";
         return option.Kind switch
         {

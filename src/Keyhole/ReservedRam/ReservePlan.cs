@@ -5,7 +5,6 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
-using Keyhole.Logs;
 
 namespace Keyhole.ReservedRam;
 
@@ -43,8 +42,6 @@ public sealed record ReserveRequest
     /// <summary>Size of the crash kernel's memory (crashkernel=), or 0.</summary>
     public ulong CrashKernelBytes { get; init; }
 
-    /// <summary>What the host's kernel was booted with, and the line of its log that says it; null where that is not known.</summary>
-    public LogFact<string>? CommandLine { get; init; }
 }
 
 /// <summary>The answer. Data only.</summary>

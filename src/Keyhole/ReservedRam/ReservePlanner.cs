@@ -27,10 +27,9 @@ public static class ReservePlanner
     {
         ArgumentNullException.ThrowIfNull(request);
         if (request.Host.HasLostEntries)
-            return HostOptions.Applied(ReserveDoubts.Plan(request), request.CommandLine);
+            return HostOptions.Applied(ReserveDoubts.Plan(request));
         ReservePlan plan = Model(request);
-        return HostOptions.Applied(plan with { Request = request, Problems = ReserveRemedies.For(request, [request.Host], plan.Problems) },
-            request.CommandLine);
+        return HostOptions.Applied(plan with { Request = request, Problems = ReserveRemedies.For(request, [request.Host], plan.Problems) });
     }
 
     /// <summary>The same for a host of which nothing is lost; what helps is not looked for.</summary>

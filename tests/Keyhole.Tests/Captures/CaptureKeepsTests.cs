@@ -67,6 +67,7 @@ public sealed class CaptureKeepsTests
             IommuAddressBits = 48,
             XenVersion = new XenVersion(4, 17) { Patch = 3 },
             LinuxRelease = "6.12.9",
+            KernelOptions = ["memmap=1G$4G", "memmap=exactmap", "mem=0x20000000", "nokaslr", "iomem=relaxed", "hugepages=0:4,1:4"],
             Firmware = new("SeaBIOS", "1.16.2", "04/01/2014"),
             HasGiBPages = true,
             Iommu = HostIommu.AmdVi,
@@ -218,6 +219,41 @@ public sealed class CaptureKeepsTests
         Assert.Contains(why, error.ToString());
         Assert.AreEqual(1, error.Line);
     }
+
+    /// <summary>None of them on the command line is not a command line that is not known.</summary>
+    [TestMethod]
+    [DataRow(null)]
+    [DataRow("")]
+    [DataRow("nokaslr mem=4G")]
+    public void Options_that_are_not_there_are_not_options_that_are_not_known(string? options)
+    {
+        Host host = s_full with { Traits = s_full.Traits with { KernelOptions = options is null ? null : KernelOptions.Of(options) } };
+
+        Assert.AreEqual(options, Through(host).Traits.KernelOptions is { } read ? string.Join(' ', read) : null);
+    }
+
+    [TestMethod]
+    [DataRow("""["mem=4G root=/dev/sda1","quiet","-- nokaslr","kaslr"]""", "mem=4G")]
+    [DataRow("""["memmap=1G$4G,2G$8G"]""", "memmap=1G$4G memmap=2G$8G")]
+    public void Of_the_options_in_a_capture_those_are_read_that_are_written(string options, string read) =>
+        Assert.AreEqual(read, string.Join(' ', MapFixtures.Expect(MapFixtures.ReadText(WithOptions(options))).Host.Traits.KernelOptions!.Value));
+
+    [TestMethod]
+    [DataRow("""{"mem":"4G"}""", "\"kernelOptions\" is not an array")]
+    [DataRow("[4]", "\"kernelOptions\" is not a string")]
+    public void Options_of_another_form_are_refused_in_one_line(string options, string why) =>
+        Assert.Contains(why, MapFixtures.ExpectError(MapFixtures.ReadText(WithOptions(options))).ToString());
+
+    [TestMethod]
+    public void More_options_than_a_command_line_has_room_for_are_refused()
+    {
+        string many = string.Join(',', Enumerable.Repeat("\"mem=4G\"", KernelOptions.MaxCount + 1));
+
+        Assert.AreEqual(InputErrorCode.TooLarge, MapFixtures.ExpectError(MapFixtures.ReadText(WithOptions($"[{many}]"))).Code);
+    }
+
+    private static string WithOptions(string options) =>
+        $$$"""{"entries":[{"start":"0x0","end":"0x1000","type":"ram"}],"traits":{"kernelOptions":{{{options}}}}}""";
 
     [TestMethod]
     [DataRow("ineligible", "\"00:14.0\"", 257)]

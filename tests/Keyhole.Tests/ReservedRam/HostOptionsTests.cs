@@ -49,17 +49,17 @@ public sealed class HostOptionsTests
     }
 
     [TestMethod]
-    [DataRow("mem=4608M", "error", "512 MiB of RAM: mem=4608M (line 2) takes it away: no RAM from 4.5 GiB on; what is to be kept is out of",
+    [DataRow("mem=4608M", "error", "512 MiB of RAM: mem=4608M takes it away: no RAM from 4.5 GiB on; what is to be kept is out of",
         "boot without mem=4608M")]
-    [DataRow("memmap=1G4G", "error", "1 GiB of RAM: memmap=1G4G (line 2) takes it away: Linux reads 1 GiB of it and stops",
+    [DataRow("memmap=1G4G", "error", "1 GiB of RAM: memmap=1G4G takes it away: Linux reads 1 GiB of it and stops",
         "boot without memmap=1G4G")]
-    [DataRow("mem=6G", "warning", "4 GiB of RAM: mem=6G (line 2) takes it away: no RAM from 6 GiB on; the plan leaves it to the host",
+    [DataRow("mem=6G", "warning", "4 GiB of RAM: mem=6G takes it away: no RAM from 6 GiB on; the plan leaves it to the host",
         "boot without mem=6G")]
-    [DataRow("memmap=1G%4G-1", "error", "1 GiB of RAM: memmap=1G%4G-1 (line 2) takes it out of the map", "boot without memmap=1G%4G-1")]
-    [DataRow("memmap=exactmap", "warning", "memmap=exactmap (line 2) among the host's options drops the firmware's map",
+    [DataRow("memmap=1G%4G-1", "error", "1 GiB of RAM: memmap=1G%4G-1 takes it out of the map", "boot without memmap=1G%4G-1")]
+    [DataRow("memmap=exactmap", "warning", "memmap=exactmap among the host's options drops the firmware's map",
         "or put the parameters behind it")]
-    [DataRow("memmap=512M$4G", "info", "memmap=512M$4G (line 2) lies in what the parameters keep", "take it off the command line")]
-    [DataRow("hugepagesz=1G hugepages=8", "warning", "hugepages= among the host's options (line 2) asks for 8 GiB; the plan leaves the host 7 GiB",
+    [DataRow("memmap=512M$4G", "info", "memmap=512M$4G among the host's options lies in what the parameters keep", "take it off the command line")]
+    [DataRow("hugepagesz=1G hugepages=8", "warning", "hugepages= among the host's options asks for 8 GiB; the plan leaves the host 7 GiB",
         "ask for fewer")]
     [DataRow("hugepagesz=1G hugepages=0:4,1:4", "warning", "asks for 8 GiB", "ask for fewer")]
     public void An_option_that_is_against_the_plan_is_told(string options, string severity, string message, string remedy)
@@ -95,7 +95,7 @@ public sealed class HostOptionsTests
         Problem problem = Above("memmap=1M$6G memmap=1M$7G memmap=1M!8G memmap=1M#9G").Problems.Single(
             static problem => problem.Code == ReserveProblemCodes.TooManyRanges);
 
-        Assert.Contains("with those that stand there (line 2) 5 memmap= are on the command line", problem.Message);
+        Assert.Contains("with those that stand there 5 memmap= are on the command line", problem.Message);
         Assert.IsFalse(Above("memmap=1G$4G memmap=1M$6G memmap=1M$7G memmap=1M!8G memmap=1M#9G").Problems.Any(
             static problem => problem.Code == ReserveProblemCodes.TooManyRanges));
     }
@@ -127,17 +127,18 @@ public sealed class HostOptionsTests
         const string log = "[    0.000000] Linux version 6.1.0 (a)\n[    0.000000] Command line: ro memmap=1G$4G\n"
             + "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x00000000bfffffff] usable\n";
 
-        Assert.AreEqual(new(" ro memmap=1G$4G".Trim(), 2), MapFixtures.Expect(MapFixtures.ReadText(log)).CommandLine);
+        Assert.AreEqual("memmap=1G$4G", string.Join(' ', MapFixtures.Expect(MapFixtures.ReadText(log)).Host.Traits.KernelOptions!.Value));
     }
 
     private static ReservePlan Above(string? options) => ReservePlanner.Plan(new()
     {
-        Host = new() { Entries = s_map },
+        Host = Booted(options),
         Start = 0,
         Ranges = [ByteRange.FromBounds(4 * GiB, 5 * GiB)],
-        CommandLine = options is null ? null : new(options, 2),
     });
 
-    private static ReservePlan Below(string options) =>
-        ReservePlanner.Plan(new() { Host = new() { Entries = s_map }, Start = 512 << 20, CommandLine = new(options, 2) });
+    private static ReservePlan Below(string options) => ReservePlanner.Plan(new() { Host = Booted(options), Start = 512 << 20 });
+
+    private static Host Booted(string? options) =>
+        new() { Entries = s_map, Traits = new() { KernelOptions = options is null ? null : KernelOptions.Of(options) } };
 }
