@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System.Collections.Immutable;
 using Keyhole.Diagnostics;
 using static Keyhole.Diagnostics.InputErrorCode;
 

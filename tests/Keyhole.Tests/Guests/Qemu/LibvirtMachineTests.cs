@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -188,7 +187,7 @@ public sealed class LibvirtMachineTests
     {
         string address = modules < 0 ? "<address type='dimm' slot='3'/>" : "";
         string xml = $"<domain type='qemu'><name>g</name>{memory}<os><type arch='x86_64' machine='pc-q35-8.2'>hvm</type></os><devices>"
-            + string.Concat(Enumerable.Repeat(string.Format(CultureInfo.InvariantCulture, Module, address), Math.Abs(modules)))
+            + string.Concat(Enumerable.Repeat(Module.Replace("{0}", address, StringComparison.Ordinal), Math.Abs(modules)))
             + "</devices></domain>";
         Assert.AreEqual((words is null ? null : $"libvirt refuses to start the guest: {words}", remedy), RefusalOf(xml));
     }
