@@ -64,9 +64,9 @@ public static partial class KernelOptions
     /// option.</summary>
     internal static string ToAnonymous(string option)
     {
-        int sign = option.IndexOf('=', StringComparison.Ordinal);
-        return sign < 0 ? option
-            : $"{option[..sign]}={string.Join(',', option[(sign + 1)..].Split(',').Select(static part => IsWord(part) ? part : Numbers().Match(part).Value))}";
+        int value = option.IndexOf('=', StringComparison.Ordinal) + 1;
+        return value == 0 ? option : option[..value]
+            + string.Join(',', option[value..].Split(',').Select(static part => IsWord(part) ? part : Numbers().Match(part).Value));
     }
 
     /// <summary>Printable, and no longer than what is read of a capture: Linux reads the number in front, whatever follows.</summary>
