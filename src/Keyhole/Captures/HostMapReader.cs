@@ -259,7 +259,7 @@ public static class HostMapReader
     private static RamShown RamShownBy(LogMap map) => map.Kind switch
     {
         LogMapKind.XenFirmware or LogMapKind.LinuxFirmware or LogMapKind.Efi or LogMapKind.Tboot =>
-            MapExtent.BeginsAmid(map) ? RamShown.Part : RamShown.All,
+            MapExtent.BeginsAmid(map) || MapExtent.IsCrashKernels(map) ? RamShown.Part : RamShown.All,
         LogMapKind.Iomem or LogMapKind.KernelEdited => RamShown.KernelsShare,
         LogMapKind.GuestKernel or LogMapKind.Dom0BuiltByXen => RamShown.Part,
     };

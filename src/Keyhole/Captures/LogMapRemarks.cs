@@ -57,6 +57,9 @@ internal static class LogMapRemarks
             remarks.Add("This map has been changed by the kernel or its command line");
         if (taken.Kind == LogMapKind.LinuxFirmware && VirtualMachineLine(scan, taken) is { } machine)
             remarks.Add($"This is a virtual machine's own map, not its host's: line {machine.Number} says {InputError.Quote(machine.Text)}");
+        if (MapExtent.IsCrashKernels(taken))
+            remarks.Add("This map has RAM, and none at 1 MiB: it is that of a kernel started after a crash (kexec), with what crashkernel= kept for "
+                + "it; the host's own stands in the log of the boot before");
         if (MapExtent.BeginsAmid(taken))
             remarks.Add($"The log begins with this map's entry at 0x{taken.Entries[0].Address:x}: entries before it may be lost, as "
                 + $"when the kernel's buffer has run over");

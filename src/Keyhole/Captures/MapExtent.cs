@@ -35,6 +35,12 @@ internal static class MapExtent
     public static bool BeginsAmid(LogMap map) =>
         map is { Line: <= 2, IsTitled: false } && map.Kind != LogMapKind.Iomem && map.Entries[0].Address != 0;
 
+    /// <summary>Whether it is that of a kernel which another one started after a crash (kexec): what crashkernel= kept for it, and nothing at 1 MiB,
+    /// where every firmware's map has RAM.</summary>
+    public static bool IsCrashKernels(LogMap map) => map.Kind == LogMapKind.LinuxFirmware && HasLowRam(map)
+        && map.Entries.Any(static entry => entry.IsRam && entry.Address > X86Layout.OneMiB)
+        && !map.Entries.Any(static entry => entry.IsRam && entry.Address <= X86Layout.OneMiB && entry.End > X86Layout.OneMiB);
+
     /// <summary>Kernels start their processors from there.</summary>
     public static bool HasLowRam(LogMap map) => map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB);
 

@@ -22,10 +22,12 @@ internal sealed class LogTraits
     [
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
-        "Start_Addr_Phys", "Mem_Length", "dentity map ", "Xen version", "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
+        "Start_Addr_Phys", "Mem_Length", "dentity map ", "Xen version", DetectedXen, "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
         " endpoint: ", "vendor_id", "Vendor ID:",
         .. VirtualHostLines.Words, .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
+
+    private const string DetectedXen = "Detected Xen v";
 
     /// <summary>Xen's title of its map where EFI has loaded it (setup.c: EFI_LOADER).</summary>
     private const string EfiMap = "EFI RAM map:";
@@ -224,7 +226,8 @@ internal sealed class LogTraits
             || TextCursor.TryBehind(line, EfiMap, out rest))
             return true;
         subject = Subject.XenVersion;
-        if (TextCursor.TryBehind(line, "Xen version ", out rest))
+        // hvmloader asks the Xen that runs: a log whose head is lost has its line.
+        if (TextCursor.TryBehind(line, "Xen version ", out rest) || TextCursor.TryBehind(line, DetectedXen, out rest))
             return XenVersion.TryParse(rest, out _);
         subject = Subject.TableEntry;
         if (TextCursor.TryBehind(line, "found ACPI_DMAR_", out rest))

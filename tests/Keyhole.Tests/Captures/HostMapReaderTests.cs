@@ -205,6 +205,25 @@ public sealed class HostMapReaderTests
         Assert.IsEmpty(MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', LinuxLog.Split('\n').Skip(1)))).Remarks);
     }
 
+    [TestMethod]
+    [DataRow("0x0000000030000000-0x000000003fffffff", true)]
+    [DataRow("0x0000000000100000-0x000000003fffffff", false)]
+    public void A_map_without_RAM_at_1_MiB_is_a_crash_kernels_and_no_hosts(string ram, bool isCrashKernels)
+    {
+        string log = LinuxLog.Replace("0x0000000000100000-0x000000007fffffff", ram, StringComparison.Ordinal);
+
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
+
+        Assert.AreEqual(isCrashKernels ? RamShown.Part : RamShown.All, map.Host.RamShown);
+        Assert.AreEqual(isCrashKernels, map.Remarks.Any(static remark => remark.ToString().Contains("started after a crash", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    [DataRow("", null)]
+    [DataRow("(d1) Detected Xen v4.20.5-pre\n", "4.20")]
+    public void A_log_whose_head_is_lost_names_its_Xen_where_hvmloader_does(string line, string? xen) =>
+        Assert.AreEqual(xen, MapFixtures.Expect(MapFixtures.ReadText(line + LinuxLog)).Host.Traits.XenVersion?.ToString());
+
     /// <summary>OVMF alone has NVS at 8 MiB, by which it is known; another map's entry there is an entry like any other.</summary>
     [TestMethod]
     [DataRow("0x0000000000800000-0x0000000000807fff] ACPI NVS")]

@@ -122,6 +122,12 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 continue;
             if (!QemuCommandText.IsOption(word.Text))
             {
+                if (word.Text is "$@" or "${@}" or "$*")
+                {
+                    Remark($"{word.Text} is what the script is called with: nothing is taken for it");
+                    continue;
+                }
+
                 if (word.NeedsShell)
                     Fail(NotSupported, word, NeedsShell(word), OnlyParsed);
                 if (word.Text.Contains("...", StringComparison.Ordinal) || word.Text.Contains('…', StringComparison.Ordinal))

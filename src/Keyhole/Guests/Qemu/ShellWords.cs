@@ -106,6 +106,13 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     _column = text.Length;
                     break;
                 case ';' or '|' or '&' or '<' or '>' or ')':
+                    // "2>/dev/null": the number of the file that goes elsewhere is none of the command's words.
+                    if (c is '<' or '>' && _inWord && text[_column - 1] is >= '0' and <= '9' && IsNumber())
+                    {
+                        _word.Clear();
+                        _inWord = false;
+                    }
+
                     EndWord(words);
                     IsClosed = c == ')';
                     return;
@@ -132,6 +139,17 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     break;
             }
         }
+    }
+
+    private bool IsNumber()
+    {
+        for (int i = 0; i < _word.Length; i++)
+        {
+            if (!char.IsAsciiDigit(_word[i]))
+                return false;
+        }
+
+        return true;
     }
 
     private void Put(char c)

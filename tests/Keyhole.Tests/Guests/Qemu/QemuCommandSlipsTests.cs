@@ -63,6 +63,21 @@ public sealed class QemuCommandSlipsTests
     }
 
     [TestMethod]
+    [DataRow("2>/dev/null", false)]
+    [DataRow("2> /dev/null", false)]
+    [DataRow(">/tmp/log 2>&1 &", false)]
+    [DataRow("0</dev/null", false)]
+    [DataRow("$@", true)]
+    [DataRow("\"$@\"", true)]
+    public void What_the_shell_takes_is_no_word_of_QEMUs(string end, bool isRemarked)
+    {
+        GuestDocument guest = QemuCommandLineTests.ReadDocument($"qemu-system-x86_64 -m 1G -hda a.img -device pci-testdev {end}\n");
+
+        Assert.AreEqual("pci-testdev", Devices($"qemu-system-x86_64 -m 1G -hda a.img -device pci-testdev {end}\n"));
+        Assert.AreEqual(isRemarked, guest.Remarks.Any(static remark => remark.Contains("is what the script is called with", System.StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
     [DataRow("\"$QEMU\" -M q35 \\\n -m 1G -device pci-testdev")]
     [DataRow("numactl -m 1 -N 1 ${QEMU_BIN} \\\n -M q35 -m 1G -device pci-testdev")]
     [DataRow("QEMU=/opt/qemu/bin/qemu-system-x86_64\n$QEMU -M q35 -m 1G -device pci-testdev")]
