@@ -87,6 +87,16 @@ public sealed class VerifySleepTests
         Assert.Contains("= outcome boots the same", Words(run));
     }
 
+    /// <summary>S5 is off.</summary>
+    [TestMethod]
+    public void A_panic_behind_a_power_off_is_not_behind_sleep()
+    {
+        CommandRun run = OfDom0(File.ReadAllText(RealLog) + "[ 5000.1] ACPI: PM: Preparing to enter system sleep state S5\n"
+            + "[ 5002.3] Kernel panic - not syncing: Fatal exception in interrupt\n");
+
+        Assert.DoesNotContain("put to sleep", Words(run));
+    }
+
     [TestMethod]
     public void A_machine_that_sleeps_and_lives_on_agrees()
     {

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Runtime.InteropServices;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
@@ -205,7 +206,28 @@ internal sealed class MapInProgress
             "read it as root: sudo cat /proc/iomem");
     }
 
-    public LogMap ToMap() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries],
+    public LogMap ToMap()
+    {
+        RemoveBlockSaidTwice();
+        return ToMapOfAll();
+    }
+
+    /// <summary>Of a block of lines that was pasted twice, from the map's start to the block's end, the second counts: it goes on.</summary>
+    private void RemoveBlockSaidTwice()
+    {
+        const int fewest = 3;
+        for (int length = fewest; length * 2 <= _entries.Count && Kind != LogMapKind.Iomem && _cuts.Count == 0; length++)
+        {
+            ReadOnlySpan<E820Entry> all = CollectionsMarshal.AsSpan(_entries);
+            if (!all[length].Equals(all[0]) || !all[..length].SequenceEqual(all.Slice(length, length)))
+                continue;
+            _entries.RemoveRange(0, length);
+            _entryLines.RemoveRange(0, length);
+            return;
+        }
+    }
+
+    private LogMap ToMapOfAll() => new(Kind, Dialect, InputError.OneLine(_title.AsSpan(0, _titleLength), MaxTitleLength), FirstLine, [.. _entries],
         [.. _entryLines], _error ?? ReversalIn() ?? MixtureIn())
     {
         Domain = Domain,

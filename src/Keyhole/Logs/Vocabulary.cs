@@ -133,7 +133,11 @@ internal static class Vocabulary
     /// <summary>What Linux says where it is put to sleep, or wakes up: 2.6 to 4.17, 4.18 and later, and ACPI's words in all.</summary>
     /// <remarks>Source: kernel/power/suspend.c, drivers/acpi/sleep.c.</remarks>
     public static readonly ImmutableArray<string> KernelsSleep =
-        ["PM: suspend entry", "PM: Preparing system for ", "to enter system sleep state S", "Waking up from system sleep state S"];
+    [
+        // S5 is off.
+        "PM: suspend entry", "PM: Preparing system for ", "to enter system sleep state S3", "Waking up from system sleep state S",
+        "to enter system sleep state S1", "to enter system sleep state S4",
+    ];
 
     /// <summary>What Xen says of it, 4.0 to 4.22.</summary>
     /// <remarks>Source: arch/x86/acpi/power.c.</remarks>
@@ -236,8 +240,10 @@ internal static class Vocabulary
         new(XensSleep[2], KernelMessageKind.Other, XensSleep[2] + "3 state."),
         new(KernelsSleep[0], KernelMessageKind.Sleep, KernelsSleep[0] + " (deep)"),
         new(KernelsSleep[1], KernelMessageKind.Sleep, KernelsSleep[1] + "mem sleep"),
-        new(KernelsSleep[2], KernelMessageKind.Sleep, "ACPI: PM: Preparing " + KernelsSleep[2] + "3"),
+        new(KernelsSleep[2], KernelMessageKind.Sleep, "ACPI: PM: Preparing " + KernelsSleep[2]),
         new(KernelsSleep[3], KernelMessageKind.Sleep, "ACPI: PM: " + KernelsSleep[3] + "3"),
+        new(KernelsSleep[4], KernelMessageKind.Sleep, "ACPI: PM: Preparing " + KernelsSleep[4]),
+        new(KernelsSleep[5], KernelMessageKind.Sleep, "ACPI: PM: Preparing " + KernelsSleep[5]),
         new("Over-allocation", KernelMessageKind.Other, "d5v0 Over-allocation for d5: 262145 > 262144"),
         .. XenReasons.All.Select(static reason => new Saying(reason.Mark, KernelMessageKind.Other, reason.Example)),
         new(RequestedBios, KernelMessageKind.Other, RequestedBios + "SeaBIOS"),

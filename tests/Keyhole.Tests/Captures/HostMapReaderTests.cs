@@ -224,6 +224,18 @@ public sealed class HostMapReaderTests
     public void A_log_whose_head_is_lost_names_its_Xen_where_hvmloader_does(string line, string? xen) =>
         Assert.AreEqual(xen, MapFixtures.Expect(MapFixtures.ReadText(line + LinuxLog)).Host.Traits.XenVersion?.ToString());
 
+    /// <summary>As a terminal's scrollback pasted twice; an entry that the firmware has twice stays.</summary>
+    [TestMethod]
+    public void A_block_of_a_maps_lines_that_stands_twice_is_read_once()
+    {
+        string[] lines = LinuxLog.Split('\n');
+        string log = string.Join('\n', [.. lines[..4], .. lines[1..]]);
+
+        HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(log));
+
+        MapFixtures.AreSame(ThreeEntries, map);
+    }
+
     /// <summary>OVMF alone has NVS at 8 MiB, by which it is known; another map's entry there is an entry like any other.</summary>
     [TestMethod]
     [DataRow("0x0000000000800000-0x0000000000807fff] ACPI NVS")]

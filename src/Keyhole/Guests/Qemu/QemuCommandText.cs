@@ -358,7 +358,9 @@ internal sealed class QemuCommandText
             int value = IsAssignment(word) ? word.IndexOf('=') + 1 : 0;
             ReadOnlySpan<char> rest = line[end..].TrimStart();
             // Prose and searches name the program too; a command goes on with an option, or with something that is no word of prose.
-            if (!isSearch && IsProgram(word[value..]) && (value == 0 || (!rest.IsEmpty && word[value] is not ('"' or '\'')))
+            // Debian's short name has no folder, and stands in front.
+            bool isShort = word is "kvm" && IsOption(rest) && line[..position].Trim() is "" or "sudo" or "exec" or "$" or "nohup";
+            if (!isSearch && (isShort || IsProgram(word[value..])) && (value == 0 || (!rest.IsEmpty && word[value] is not ('"' or '\'')))
                 && (rest.IsEmpty || rest[0] is '\\' or '"' or '\'' or '$' or '/' or '.' || IsOption(rest)))
             {
                 return position + value;

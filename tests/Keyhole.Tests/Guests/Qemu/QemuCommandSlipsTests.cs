@@ -63,6 +63,11 @@ public sealed class QemuCommandSlipsTests
     }
 
     [TestMethod]
+    [DataRow("kvm -M q35 -m 1G -device pci-testdev")]
+    [DataRow("sudo kvm -m 1G \\\n -device pci-testdev")]
+    public void Debians_short_name_is_the_program(string text) => Assert.AreEqual("pci-testdev", Devices(text));
+
+    [TestMethod]
     [DataRow("2>/dev/null", false)]
     [DataRow("2> /dev/null", false)]
     [DataRow(">/tmp/log 2>&1 &", false)]
