@@ -85,6 +85,12 @@ internal sealed class LogMaps
             // A line of Xen's that lost its line feed may go on with the kernel's.
             MapSpeaker speaker = read == 0 || ReferenceEquals(whose, _kernel) ? whose : SpeakerOf(rest, LogPrefix.TryXenBody(rest, out _));
             LineKind found = ReadEntry(speaker, rest, isFirst: read == 0, out LogEntry entry, out ReadOnlySpan<char> next);
+            if (found is LineKind.Other or LineKind.Damaged && read == 0 && isXen && IsCutByXen(line))
+            {
+                _kernel.Live!.Damage(_sourceName, _number, line);
+                break;
+            }
+
             if (found == LineKind.Damaged && read == 0 && entry.Kind != LogMapKind.Iomem && !isWhole)
                 return false;
             if (found == LineKind.Other)
@@ -127,6 +133,10 @@ internal sealed class LogMaps
             Pass(guest, line, body, isOwn: ReferenceEquals(whose, guest), isStart: isXensStart || (ReferenceEquals(whose, guest) && isBootMark));
         return true;
     }
+
+    /// <summary>Whether Xen speaks amid an entry of the host's kernel, as on one serial line: "BIOS-e820: [mem 0x0000(XEN) …".</summary>
+    private bool IsCutByXen(ReadOnlySpan<char> line) => _kernel.Live is { HasEntries: true, Kind: LogMapKind.LinuxFirmware or LogMapKind.GuestKernel }
+        && (line.Contains("-e820: ", StringComparison.Ordinal) || line.Contains("Xen: [mem", StringComparison.Ordinal));
 
     /// <summary>Who says a line: a guest where the line says so, else Xen or the host's kernel.</summary>
     private MapSpeaker SpeakerOf(ReadOnlySpan<char> line, bool isXen)

@@ -50,6 +50,21 @@ public sealed class MixedMapsTests
         Assert.AreEqual(Second, MapFixtures.Show(map.Log.Maps[1].Entries));
     }
 
+    /// <summary>Xen and the host's kernel on one serial line.</summary>
+    [TestMethod]
+    [DataRow("BIOS-e820: [mem(XEN) PCI add device 0000:00:1f.2", null)]
+    [DataRow("BI(XEN) PCI add device 0000:00:1f.2", "OS-e820: [mem ")]
+    [DataRow("BIOS-e820: [mem 0x00000000000f0(XEN) PCI add device 0000:00:1f.2", null)]
+    public void An_entry_amid_which_Xen_speaks_is_damaged_and_not_passed_over(string begin, string? end)
+    {
+        string[] lines = [.. Boot(First, "", isXens: false)];
+        int at = System.Array.FindIndex(lines, static line => line.Contains("f0000-", System.StringComparison.Ordinal));
+        Assert.IsGreaterThan(0, at);
+        lines[at] = $"[    0.000000] {begin}{end} 000-0x00000000000fffff] reserved";
+
+        Assert.Contains("cut short or garbled", MapFixtures.ExpectError(MapFixtures.ReadText(string.Join('\n', lines))).What);
+    }
+
     [TestMethod]
     public void A_log_in_reverse_order_is_told_to_be_one()
     {

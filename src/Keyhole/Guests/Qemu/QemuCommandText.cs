@@ -83,12 +83,14 @@ internal sealed class QemuCommandText
                 return true;
         }
 
-        return false;
+        return RootsPromptAt(text) >= 0;
     }
 
     /// <summary>Whether a command in a text begins with QEMU's name.</summary>
     public static bool NamesProgram(string text)
     {
+        if (RootsPromptAt(text) >= 0)
+            return true;
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
         {
             ReadOnlySpan<char> line = CitedLine.Unmarked(raw);
@@ -126,6 +128,29 @@ internal sealed class QemuCommandText
         return end > 0 && end < 4096 && IsProgram(Encoding.UTF8.GetString(input.Bytes, 0, end));
     }
 
+    /// <summary>Where root's prompt stands in front of a command, which is no comment; −1 where there is none. Nothing but the command follows it: a
+    /// script's comment may name one that it does not run.</summary>
+    private static int RootsPromptAt(string text)
+    {
+        int start = 0;
+        while (start < text.Length && char.IsWhiteSpace(text[start]))
+            start++;
+        if (start + 1 >= text.Length || text[start] != '#' || text[start + 1] != ' ')
+            return -1;
+        bool isFirst = true;
+        foreach (ReadOnlySpan<char> line in text.AsSpan(start).EnumerateLines())
+        {
+            ReadOnlySpan<char> own = isFirst ? line[2..].TrimStart() : line.TrimStart();
+            bool isCommands = isFirst ? ProgramAt(own) == 0 && own.IndexOf(' ') is > 0 and var end && IsOption(own[end..].TrimStart())
+                : own.IsEmpty || IsOption(own);
+            if (!isCommands)
+                return -1;
+            isFirst = false;
+        }
+
+        return start;
+    }
+
     private static bool IsBlankOrComment(ReadOnlySpan<char> line)
     {
         line = line.TrimStart();
@@ -152,6 +177,8 @@ internal sealed class QemuCommandText
     /// <summary>The same, in text.</summary>
     public static Parsed<QemuCommandText> FindInText(string text, string sourceName)
     {
+        if (RootsPromptAt(text) is >= 0 and var prompt)
+            text = $"{text[..prompt]} {text[(prompt + 1)..]}";
         var lines = new List<string>();
         foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
             lines.Add(CitedLine.Unmarked(raw).ToString());

@@ -63,6 +63,17 @@ public sealed class QemuCommandSlipsTests
     }
 
     [TestMethod]
+    [DataRow("# qemu-system-x86_64 -m 1G -device pci-testdev\n")]
+    [DataRow("\n# qemu-system-x86_64 -m 1G \\\n  -device pci-testdev\n\n")]
+    [DataRow("# qemu-system-x86_64 -m 4G -device e1000\nqemu-system-x86_64 -m 1G -device pci-testdev\n")]
+    public void A_command_behind_roots_prompt_is_one_and_a_scripts_comment_is_none(string text)
+    {
+        Assert.AreEqual("pci-testdev", Devices(text));
+        Assert.AreEqual(1UL << 20, QemuCommandLineTests.ReadDocument(text).Guest.MemoryKiB);
+        Assert.IsTrue(QemuCommandText.NamesProgram(text));
+    }
+
+    [TestMethod]
     [DataRow("kvm -M q35 -m 1G -device pci-testdev")]
     [DataRow("sudo kvm -m 1G \\\n -device pci-testdev")]
     public void Debians_short_name_is_the_program(string text) => Assert.AreEqual("pci-testdev", Devices(text));
