@@ -31,9 +31,7 @@ internal static class BootText
                 : $"kernel: {kernel}") + (answer.KernelIsAssumed == true ? KernelOption.Assumed : ""));
         (string verdict, TextColour colour) = answer.Reached switch
         {
-            GuestOutcome.Boots when answer.Plan.Scenario.Dom0 is null && answer.Problems.Any(static problem =>
-                problem is { Code: ProblemCodes.LargerThanHost, Severity: Severity.Error }) =>
-                ("it is not built; its kernel would boot", TextColour.Red),
+            GuestOutcome.Boots when answer.Plan.IsTooLargeForHost => ("it is not built; its kernel would boot", TextColour.Red),
             GuestOutcome.Boots => ("it boots", TextColour.Green),
             GuestOutcome.NotKnown => ("whether it boots is not known", TextColour.Yellow),
             GuestOutcome.Halts => ("it halts", TextColour.Red),

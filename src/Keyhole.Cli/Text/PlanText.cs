@@ -87,8 +87,7 @@ internal static class PlanText
     private static void WriteFirmware(CommandConsole console, PlanAnswer answer, FirmwareAnswer firmware)
     {
         console.Ansi.WriteLine($"firmware: {firmware.Name} {firmware.Version}: {answer.Outcome}"
-            + (answer.Outcome != "refused" && answer.Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost)
-                ? " on a host with the memory" : ""));
+            + (answer.Outcome == "boots" && answer.Plan.IsTooLargeForHost ? " on a host with the memory" : ""));
         foreach (WindowAnswer window in answer.Windows ?? [])
             console.Ansi.WriteLine($"window {window.Kind}: [{window.Start}, {window.End})");
         if (answer.Bars is not { IsEmpty: false } bars)

@@ -81,7 +81,8 @@ internal static class ReserveText
             console.Ansi.WriteLine($"on the host's command line already: {string.Join(' ', standing.There)}");
             if (standing.Missing.Length == 0)
             {
-                console.Ansi.WriteLine("nothing is to be added; whether it took effect --check tells");
+                console.Ansi.WriteLine(plan.HasErrors ? "nothing is to be added; the errors below say what is to change"
+                    : "nothing is to be added; whether it took effect --check tells");
                 return;
             }
         }

@@ -92,8 +92,7 @@ public static class PolicyComparer
         if (plan.Problems.FirstOrDefault(problem => problem is { Severity: Severity.Error, Code: not ProblemCodes.LargerThanHost }
             && (isKept || IsWhateverIsSet(problem, plan))) is not { } error)
         {
-            return !plan.Problems.Any(static problem => problem.Code == ProblemCodes.LargerThanHost
-                && (problem.Severity == Severity.Error || problem.Message.Contains(DomainMemory.Pinned, System.StringComparison.Ordinal))) ? settings
+            return !plan.IsTooLargeForHost ? settings
                 : settings with { Why = $"{settings.Why}; on a host with more memory: on this one the guest is not started" };
         }
 
@@ -110,7 +109,7 @@ public static class PolicyComparer
     }
 
     private static bool IsWhateverIsSet(Problem error, Plan plan) => error.Code == ProblemCodes.MaxmemBelowMemory
-        || (error.Code == ProblemCodes.ReservedDeviceMemory && plan.Guest.Type == Guests.GuestType.Kvm);
+        || (error.Code == ProblemCodes.ReservedDeviceMemory && plan.Guest.Type == GuestType.Kvm);
 
     /// <summary>Of a guest whose map no policy lays, and of which no setting was tried.</summary>
     private static string WhyNothing(Plan plan)

@@ -27,7 +27,7 @@ internal static class BalloonRoom
         BootRequest request = forecast.Request;
         ulong given = Sum(request.Map, E820Type.Ram) + (request.IsDom0 ? Sum(request.Map, E820Type.Unusable) : 0);
         ulong kept = Sum(forecast.KernelMap, E820Type.Ram);
-        return given < kept + WorthMentionBytes ? 0 : given - kept;
+        return given <= kept || given - kept < WorthMentionBytes ? 0 : given - kept;
     }
 
     /// <summary>The least memory, in MiB, with which the same kernel leaves nothing of the same map out; null where none helps, and where it leaves

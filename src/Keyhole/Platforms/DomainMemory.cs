@@ -14,9 +14,6 @@ namespace Keyhole.Platforms;
 /// <summary>Whether what a domain is to start with is enough for a kernel, and there at all.</summary>
 internal static class DomainMemory
 {
-    /// <summary>Why a host that is too small does not do with swap.</summary>
-    public const string Pinned = "with a device passed through, which pins all of them";
-
     public const string PvKernel = "a Linux PV kernel";
     public const string Kernel = "a Linux kernel";
     private const ulong MiB = 1UL << 20;
@@ -60,7 +57,9 @@ internal static class DomainMemory
         string sizes = $"{wanted} of memory are {ByteSize.ToText((memoryKiB - hostKiB) << 10)} more than all RAM of the host ({there})";
         bool isCertain = host.RamShown == RamShown.All && !isOvercommitted;
         string consequence = isOvercommitted && isPinned
-            ? Pinned + ", QEMU does not start the guest there; what is forecast is for a host that has them"
+            ? "with a device passed through, which pins all of them, QEMU does not start the guest there"
+                + (host.RamShown == RamShown.All ? "; what is forecast is for a host that has them"
+                    : ", unless the source shows no more than a part of the host's RAM")
             : isOvercommitted ? "QEMU starts with swap alone"
             : isDom0 ? "Xen gives dom0 what it has left, not more"
             : isCertain ? "Xen cannot build it"

@@ -124,6 +124,14 @@ public sealed record Plan
         };
     }
 
+    /// <summary>Whether all of the guest's memory has to be there from the start, as VFIO wants it, whatever the host lends.</summary>
+    internal bool IsMemoryPinned { get; init; }
+
+    /// <summary>Whether the host that was told has less RAM than the guest is started with: what is forecast is for one that has it. Of dom0 never,
+    /// which Xen gives what it has left.</summary>
+    public bool IsTooLargeForHost => Scenario.Dom0 is null && Host.RamShown == RamShown.All && Problems.Any(problem =>
+        problem.Code == ProblemCodes.LargerThanHost && (IsMemoryPinned || problem.Severity == Severity.Error));
+
     /// <summary>Whether a problem is an error.</summary>
     public bool HasErrors => Problems.Any(static problem => problem.Severity == Severity.Error);
 }

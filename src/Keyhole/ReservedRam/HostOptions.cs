@@ -25,7 +25,7 @@ public sealed record StandingOptions(ImmutableArray<string> There, string Missin
 /// told.</summary>
 internal static class HostOptions
 {
-    private const string NoKaslr = "nokaslr";
+    public const string NoKaslr = "nokaslr";
 
     public static ReservePlan Applied(ReservePlan plan)
     {
@@ -34,15 +34,7 @@ internal static class HostOptions
         IReadOnlyList<KernelMemoryOption> options = KernelMemoryOptions.Of(string.Join(' ', words));
         ImmutableArray<ByteRange> kept = ByteRanges.WholePages(today.Map.Kept);
         StandingOptions standing = StandingIn(today, options, words) with { HugePageBytes = HugePageBytesOf(words) };
-        List<Problem> problems = [];
-        foreach (Problem problem in plan.Problems)
-        {
-            if (problem.Code != ReserveProblemCodes.KernelMustMove)
-                problems.Add(problem);
-            else if (!words.Contains(NoKaslr, StringComparer.Ordinal))
-                problems.Add(problem with { Remedy = null });
-        }
-
+        List<Problem> problems = [.. plan.Problems];
         AddKernelsPlace(problems, plan, today, words);
         foreach (KernelMemoryOption option in options)
             AddOption(problems, option, map, today, kept);

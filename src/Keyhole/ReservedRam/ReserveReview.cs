@@ -81,7 +81,8 @@ internal static class ReserveReview
                 $"the host keeps no {ByteSize.ToText(ReservePlanner.KernelBytes)} in one piece {Left(request, map)} (the largest is "
                     + $"{ByteSize.ToText(largest.SizeBytes)}), which its kernel needs"));
         }
-        else if (request.Kernel.IsEmpty && map.Start > ReservePlanner.UsualKernelStart && request.Host.Traits.IsEfi != true)
+        else if (request.Kernel.IsEmpty && map.Start > ReservePlanner.UsualKernelStart && request.Host.Traits is { IsEfi: not true } traits
+            && traits.KernelOptions?.Contains(HostOptions.NoKaslr, System.StringComparer.Ordinal) != true)
         {
             problems.Add(new(
                 Severity.Info,
@@ -90,7 +91,8 @@ internal static class ReserveReview
                     + "nokaslr it would be in the kept RAM",
                 ReservePlanner.UsualKernelStart,
                 ReservePlanner.UsualKernelStart + ReservePlanner.KernelBytes,
-                "boot without nokaslr"));
+                // Of options that are known there is nothing to take out.
+                traits.KernelOptions is null ? $"boot without {HostOptions.NoKaslr}" : null));
         }
 
         ImmutableArray<ByteRange> low = ByteRanges.Intersect(map.HostRam, [ByteRange.FromBounds(0, Frames.FourGiB)]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text;
@@ -102,6 +103,39 @@ public sealed class LimitTests
         Assert.AreEqual(HaltReason.None, forecast.Halt);
         Assert.IsEmpty(forecast.Extra);
     }
+
+    /// <summary>Entries by address, size and type, whose RAM comes to nearly 2^64 bytes in the kernel's own map: readers let no such map in, and a
+    /// program that makes one itself gets an answer, too.</summary>
+    private const string NearlyAllAddresses =
+        "fffffffffffd4680 518 2147483648; fffffffffffff1a9 8d5 1; 3dc240 70a 1; fc100 100000000c10 1; "
+        + "fc5e00 8000000000000c5e 1; 200000000137000 9b9 12; 101300000 25f 12; 10000003458000 168b 12; "
+        + "ffffffffffffd840 4000060f 4; ffffffffff480 f48 1; 2115c000 18ae 5; fffff93c000 4000093b 4; "
+        + "7ffffffff82f0000 4000005d 2147483648; ffffffffffff9bd0 9bc 4; db900 40000dc7 5; 7ffffffff7dc0000 1fb8 1; "
+        + "222e60 40000172 1; 80000694800 100000000d29 1; ffffffd774000 5dc 2; fffffffffffdfa20 8000000000000fd1 12; "
+        + "100000000111d0 11d 2147483648; 500fff 502 1; 1fffffffffd5400 eaa 12; 15a4000 1ad1 4; "
+        + "ffffffffffffdbe8 80000000000006f9 4; ffffd790 d7a 2; 200000000128a0 1945 2147483648; ffffffcb58000 196b 2; "
+        + "fffffffffc1e8000 10000000083c 2; 1ec5e0 162f 4; fffffffffffed7ff 1d80 4; ffffffffcf480 3d3 1; "
+        + "fffffffffbba8000 774 12; 6258 1c4a 5; ffffffffffe4f800 4000027b 2";
+
+    [TestMethod]
+    public void A_map_whose_RAM_fills_nearly_all_addresses_has_a_forecast()
+    {
+        E820Entry[] map = [.. NearlyAllAddresses.Split("; ").Select(static text => text.Split(' '))
+            .Select(static part => E820Entry.FromSize(Hex(part[0]), Hex(part[1]), (E820Type)uint.Parse(part[2], CultureInfo.InvariantCulture)))];
+
+        BootForecast forecast = Forecaster.Forecast(new()
+        {
+            Map = [.. map],
+            PageCount = 1,
+            MaxPages = 100_000,
+            Kernel = Kernels.Linux44,
+            Layout = GuestLayout.OfXl(1) with { Initrd = ByteRange.FromSize(0x500_0000, 0x20_0123) },
+        });
+
+        Assert.AreEqual(1UL, forecast.Account.Aggregate(0UL, static (sum, line) => sum + line.PageCount));
+    }
+
+    private static ulong Hex(string text) => ulong.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
     /// <summary>A forecast that never ended would be told by nobody: what is given to one that takes longer than any should is printed, with all
     /// that it takes to run it again.</summary>

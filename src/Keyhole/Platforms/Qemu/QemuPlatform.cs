@@ -29,11 +29,9 @@ internal sealed class QemuPlatform : IPlatform
         List<Problem> problems = [];
         GuestReview.ReportMaxmem(scenario.Guest, problems);
         QemuGuest guest = QemuUsualGuest.Of(scenario);
+        bool isPinned = QemuStops.NeedsIommu(guest.Machine);
         if (!scenario.Host.Entries.IsEmpty)
-        {
-            DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems,
-                isPinned: QemuStops.NeedsIommu(guest.Machine));
-        }
+            DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems, isPinned: isPinned);
 
         QemuSurroundings around = Around(scenario);
         if (!guest.TryResolve(around, out QemuMachine machine, out ImmutableArray<QemuAssumption> assumptions))
@@ -118,6 +116,7 @@ internal sealed class QemuPlatform : IPlatform
         return Platforms.Plan.NotKnown(this, scenario, problems) with
         {
             IsMapKnown = isMapKnown,
+            IsMemoryPinned = isPinned,
             Entries = isMapKnown ? [.. forecast.E820.Select(entry => new PlannedEntry(entry, Why(entry, forecast)))] : [],
             RamBelow4GiBKiB = forecast.Memory is { } memory ? Math.Min(memory.LowEnd, Frames.FourGiB) >> 10 : null,
             Firmware = new FirmwareReport(machine.Firmware.Name == FirmwareName.SeaBios ? "seabios" : "ovmf", machine.Firmware.VersionText,
