@@ -38,6 +38,7 @@ internal static class HostOptions
         AddKernelsPlace(problems, plan, today, words);
         foreach (KernelMemoryOption option in options)
             AddOption(problems, option, map, today, kept);
+        AddEfi(problems, plan, options);
         AddCount(problems, today, options, standing, words);
         AddHugePages(problems, map, standing);
         return plan with { Standing = standing, Problems = [.. problems] };
@@ -79,6 +80,28 @@ internal static class HostOptions
             overlap[0].Start,
             overlap[^1].End,
             $"boot without {NoKaslr}"));
+    }
+
+    /// <summary>What must not be added on a host that boots by EFI must not stand there either: its kernel may be in that RAM already.</summary>
+    private static void AddEfi(List<Problem> problems, ReservePlan plan, IReadOnlyList<KernelMemoryOption> options)
+    {
+        if (plan.Host.Traits.IsEfi != true)
+            return;
+        foreach (KernelMemoryOption option in options.Where(IsReserving))
+        {
+            ImmutableArray<ByteRange> low = ByteRanges.Intersect(
+                ByteRanges.Intersect(LinuxIomem.RamOf(plan.Host.Entries), [option.Range]), [ByteRange.FromBounds(X86Layout.OneMiB, Frames.FourGiB)]);
+            if (low.IsEmpty)
+                continue;
+            problems.Add(new(
+                Severity.Error,
+                ReserveProblemCodes.CommandLineConflict,
+                $"{RamTaken.Name(option)} is among the options of this host, which boots by EFI: its kernel does not avoid that RAM, and may be in "
+                    + "it now",
+                low[0].Start,
+                low[^1].End,
+                "take it off the command line"));
+        }
     }
 
     private static void AddOption(List<Problem> problems, KernelMemoryOption option, ReservedRamMap map, TodaysHost today,

@@ -122,6 +122,29 @@ public sealed class HostOptionsTests
     }
 
     [TestMethod]
+    [DataRow("memmap=511M$1M", true, true)]
+    [DataRow("memmap=256M$512M", true, true)]
+    [DataRow("memmap=511M$1M", false, false)]
+    [DataRow("memmap=1G$4G", true, false)]
+    [DataRow("memmap=256M$2G", true, false)]
+    [DataRow("memmap=511M#1M", true, false)]
+    public void Low_RAM_that_a_host_with_EFI_keeps_already_is_to_be_given_back(string options, bool isEfi, bool isTold)
+    {
+        Host host = Booted(options);
+
+        ReservePlan plan = ReservePlanner.Plan(new() { Host = host with { Traits = host.Traits with { IsEfi = isEfi } }, Start = 512 << 20 });
+
+        Problem? problem = plan.Problems.SingleOrDefault(static problem => problem.Message.Contains("boots by EFI: its kernel does not avoid",
+            System.StringComparison.Ordinal));
+        Assert.AreEqual(isTold, problem is not null);
+        if (problem is null)
+            return;
+        Assert.AreEqual((Severity.Error, ReserveProblemCodes.CommandLineConflict), (problem.Severity, problem.Code));
+        Assert.StartsWith(options, problem.Message);
+        Assert.AreEqual("take it off the command line", problem.Remedy!.ToString());
+    }
+
+    [TestMethod]
     public void The_command_line_is_that_of_the_Linux_that_printed_the_map()
     {
         const string log = "[    0.000000] Linux version 6.1.0 (a)\n[    0.000000] Command line: ro memmap=1G$4G\n"
