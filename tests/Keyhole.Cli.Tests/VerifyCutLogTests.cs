@@ -91,6 +91,22 @@ public sealed class VerifyCutLogTests
         }
     }
 
+    /// <summary>Linux says "NX …" behind its whole map, and excerpts often end there.</summary>
+    [TestMethod]
+    [DataRow("", 0)]
+    [DataRow("[    0.000000] NX (Execute Disable) protection: active\n", 1)]
+    public void Where_the_log_ends_with_the_line_behind_the_map_a_missing_entry_is_a_difference(string last, int status)
+    {
+        string[] lines = File.ReadAllLines(CommandRun.Golden("seed8g.log"));
+        int first = Array.FindIndex(lines, static line => line.Contains("Xen: [mem 0x", StringComparison.Ordinal));
+        int end = first + lines.Skip(first).TakeWhile(static line => line.Contains("Xen: [mem 0x", StringComparison.Ordinal)).Count();
+
+        CommandRun run = CommandRun.Of("verify", "--dom0", "--host", Written(string.Join('\n', lines[..(end - 1)]) + "\n" + last));
+
+        Assert.AreEqual(status, run.Status, run.Errors + run.Output);
+        Assert.AreEqual(status == 0, run.Output.Contains("the log is cut there", StringComparison.Ordinal));
+    }
+
     [TestMethod]
     public void What_dom0s_map_would_have_where_lines_were_left_out_is_no_difference()
     {

@@ -49,6 +49,29 @@ public sealed class VerifyXenDeathTests
     }
 
     [TestMethod]
+    public void A_warning_that_Xen_survived_is_no_part_of_its_death()
+    {
+        const string warning = """
+            (XEN) Xen WARN at mm.c:5627
+            (XEN) ----[ Xen-4.14.0  x86_64  debug=n   Not tainted ]----
+            (XEN) CPU:    0
+            (XEN) RIP:    e008:[<ffff82d08028e3d0>] ioremap+0xc0/0xd0
+            (XEN) RFLAGS: 0000000000010002   CONTEXT: hypervisor
+            (XEN) cr3: 000000007a244000   cr2: 0000000000000000
+            (XEN) Xen call trace:
+            (XEN)    [<ffff82d08028e3d0>] R ioremap+0xc0/0xd0
+            (XEN)    [<ffff82d0803d9682>] S vesa_init+0x62/0x200
+            (XEN) vesafb: mode is 1360x768x32, linelength=5440, font 8x14
+
+            """;
+
+        string text = Verify(Host + warning + Dump);
+
+        Assert.Contains("Its call trace names common_interrupt, efi_get_time", text);
+        Assert.DoesNotContain("ioremap", text);
+    }
+
+    [TestMethod]
     [DataRow("(XEN) Unknown cachability for MFNs 0xff900-0xfffff, assuming UC\n")]
     [DataRow("(XEN) Unknown cachability for MFNs 0xff800-0xff8ff\n")]
     [DataRow("")]

@@ -127,8 +127,12 @@ public static class MachineMap
         if (traits.CpuFamily is >= FirstZenFamily && EndsWithZensAddresses(traits.XenVersion))
             return false;
         return traits.XenVersion is { } xen && xen.IsUpTo(4, 6)
-            || (traits.PhysicalAddressBits ?? (traits.CpuFamily >= 0x10 ? 48 : HyperTransportTopBits)) > HyperTransportTopBits;
+            || (traits.PhysicalAddressBits ?? BitsOf(traits.CpuFamily)) > HyperTransportTopBits;
     }
+
+    /// <summary>Address bits of an AMD family where the source does not tell them: by public dumps of CPUID 0x80000008, 0xf, 0x11, 0x12 and 0x16
+    /// have 40, 0x14 has 36.</summary>
+    private static int BitsOf(int? family) => family is 0x10 or 0x15 or >= FirstZenFamily ? 48 : HyperTransportTopBits;
 
     /// <summary>Whether the range is below the end of a Zen's addresses, where it is; before it was below 1 TiB for every family.</summary>
     private static bool EndsWithZensAddresses(XenVersion? xen) => xen is not { } version || (version.Major, version.Minor) switch

@@ -162,7 +162,7 @@ public sealed record BootFacts
         KernelMessageKind.Need => WithNeed(message.Text!, line),
         KernelMessageKind.RunsOn => this with { RunsOn = RunsOn ?? new(message.Text!, line) },
         KernelMessageKind.Other or KernelMessageKind.Release or KernelMessageKind.TraceRelease or KernelMessageKind.Segment
-            or KernelMessageKind.Console or KernelMessageKind.NextBoot or KernelMessageKind.Sleep => this,
+            or KernelMessageKind.Console or KernelMessageKind.NextBoot or KernelMessageKind.NoExecute or KernelMessageKind.Sleep => this,
     };
 
     private BootFacts WithNeed(string words, int line)

@@ -42,8 +42,8 @@ internal sealed class BootInProgress
     private bool _hasLinesBeforeMap;
     private bool _hasLinesBehindMap;
 
-    /// <summary>Whether the kernel has said what it says right behind its map ("last_pfn = …").</summary>
-    private bool _hasOptionsTaken;
+    /// <summary>Whether the kernel has said what it says right behind its map ("NX (Execute Disable) protection: active", "last_pfn = …").</summary>
+    private bool _isBehindMap;
 
     public BootInProgress(BootOwner owner, int? domain, int firstLine)
     {
@@ -96,7 +96,7 @@ internal sealed class BootInProgress
         { Kind: KernelMessageKind.BootFailure } => true,
         { Kind: KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.Console or KernelMessageKind.DeferredPages
             or KernelMessageKind.MapEdit or KernelMessageKind.RunsOn or KernelMessageKind.Program
-            or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved
+            or KernelMessageKind.NoExecute or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved
             or KernelMessageKind.Sleep or KernelMessageKind.Need } => !IsOver,
         { Kind: KernelMessageKind.Segment } => _owner != BootOwner.Dom0 && !HasKernelLines && !_segmentNames.Contains(message.Text!),
         { Kind: KernelMessageKind.PanicMessage } => _map is null && !_hasLinesBehindMap,
@@ -208,7 +208,7 @@ internal sealed class BootInProgress
         _hasCommandLine |= message.Kind == KernelMessageKind.CommandLine;
         _hasLinesBeforeMap |= message.IsBeforeMap;
         _hasLinesBehindMap |= message.IsBehindMap;
-        _hasOptionsTaken |= message.Kind == KernelMessageKind.OptionsTaken;
+        _isBehindMap |= message.Kind == KernelMessageKind.OptionsTaken || (message.Kind == KernelMessageKind.NoExecute && _map is not null);
         _facts = _facts.With(message, line);
         _lastLine = line;
     }
@@ -274,7 +274,7 @@ internal sealed class BootInProgress
         _lastLine = map.EntryLines[^1];
     }
 
-    private bool IsMapClosed => _map?.OpenLine is null && (_hasLinesBehindMap || _hasOptionsTaken);
+    private bool IsMapClosed => _map?.OpenLine is null && (_hasLinesBehindMap || _isBehindMap);
 
     public ObservedBoot ToBoot(int number) => new()
     {

@@ -46,6 +46,7 @@ internal enum KernelMessageKind
     DeferredPages,
     ImageOutsideRam,
     RunsOn,
+    NoExecute,
     OptionsTaken,
     ChangedMapTitle,
     NotSaved,
@@ -133,6 +134,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
             return new(KernelMessageKind.LateCommandLine) { Text = cursor.Rest.Trim().ToString() };
         if (TextCursor.TryBehind(line, Vocabulary.RunsOn, out cursor) || TextCursor.TryBehind(line, Vocabulary.RunsParavirtualizedOn, out cursor))
             return new(KernelMessageKind.RunsOn) { Text = InputError.OneLine(cursor.Rest.Trim(), MaxNameLength) };
+        if (line.StartsWith(Vocabulary.NoExecute, StringComparison.Ordinal))
+            return new(KernelMessageKind.NoExecute);
         foreach (string word in Vocabulary.OptionsTaken)
         {
             if (line.StartsWith(word, StringComparison.Ordinal))
@@ -209,7 +212,7 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
-            or KernelMessageKind.Program or KernelMessageKind.Sleep or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle
+            or KernelMessageKind.Program or KernelMessageKind.Sleep or KernelMessageKind.NoExecute or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle
             or KernelMessageKind.NotSaved or KernelMessageKind.Need)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }

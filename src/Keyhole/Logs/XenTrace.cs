@@ -60,9 +60,14 @@ internal sealed class XenTraceReader
             return _isHarmless = true;
         }
 
-        // The line above a dump says whether Xen is tainted.
+        // The line above a dump says whether Xen is tainted. What an earlier one showed is not this one's: Xen went on behind a warning.
         if (text.Contains(Heading, StringComparison.Ordinal))
+        {
+            _functions.Clear();
+            _fault = null;
             return true;
+        }
+
         if (text.Contains(OwnContext, StringComparison.Ordinal))
         {
             if (!_isHarmless)

@@ -303,10 +303,10 @@ public static class FirmwareVerifier
         };
     }
 
-    /// <summary>Whether the kernel says behind its map what it says right behind it ("last_pfn = …").</summary>
+    /// <summary>Whether the kernel says behind its map what it says right behind it ("NX (Execute Disable) …", "last_pfn = …").</summary>
     private static bool ClosesMap(LogScan scan, ObservedBoot observed, LogMap map) => scan.Lines.Any(line =>
         line.Speaker == LogSpeaker.Kernel && line.Number > map.EntryLines[^1] && line.Number <= observed.LastLine && line.Domain == observed.Domain
-            && KernelMessage.Parse(line.Text).Kind == KernelMessageKind.OptionsTaken);
+            && KernelMessage.Parse(line.Text).Kind is KernelMessageKind.NoExecute or KernelMessageKind.OptionsTaken);
 
     /// <summary>Whether a firmware's lines are the guest's whatever number they bear: no kernel speaks that would say whose console it is, and they
     /// are of one guest.</summary>

@@ -84,6 +84,23 @@ public sealed class MachineMapTests
     }
 
     [TestMethod]
+    [DataRow(0x0f, false)]
+    [DataRow(0x10, true)]
+    [DataRow(0x11, false)]
+    [DataRow(0x12, false)]
+    [DataRow(0x14, false)]
+    [DataRow(0x15, true)]
+    [DataRow(0x16, false)]
+    public void A_family_whose_addresses_the_source_does_not_tell_has_those_of_public_dumps(int family, bool isReported)
+    {
+        HostTraits traits = new() { XenVersion = Version("4.12.4"), CpuVendor = "AuthenticAMD", CpuFamily = family };
+
+        string added = Added(traits, E820Entry.FromBounds(0, 0x8000_0000, E820Type.Ram));
+
+        Assert.AreEqual(isReported, added.Contains("fd00000000-10000000000", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
     public void A_protected_HPET_is_a_page_of_its_own()
     {
         HostTraits traits = new() { ProtectedHpet = 0xfed0_0000 };

@@ -387,7 +387,8 @@ internal sealed class QemuCommandText
             // Prose and searches name the program too; a command goes on with an option, or with something that is no word of prose.
             // Debian's short name has no folder, and stands in front.
             bool isShort = word is "kvm" && IsOption(rest) && line[..position].Trim() is "" or "sudo" or "exec" or "$" or "nohup";
-            if (!isSearch && (isShort || IsProgram(word[value..])) && (value == 0 || (!rest.IsEmpty && word[value] is not ('"' or '\'')))
+            if (!isSearch && (isShort || IsProgram(word[value..])) && !IsQuotedValue(line[..position], word)
+                && (value == 0 || (!rest.IsEmpty && word[value] is not ('"' or '\'')))
                 && (rest.IsEmpty || rest[0] is '\\' or '"' or '\'' or '$' or '/' or '.' || IsOption(rest)))
             {
                 return position + value;
@@ -400,6 +401,10 @@ internal sealed class QemuCommandText
 
     /// <summary><c>ExecStart=/usr/bin/qemu-system-x86_64</c> of a systemd unit; an xl.cfg names the program in quotes.</summary>
     private static bool IsAssignment(ReadOnlySpan<char> word) => word.IndexOf('=') is > 0 and var at && word[..at].IndexOfAnyExcept(s_letters) < 0;
+
+    /// <summary><c>device_model_override = "/usr/bin/qemu-system-i386"</c> of an xl.cfg.</summary>
+    private static bool IsQuotedValue(ReadOnlySpan<char> before, ReadOnlySpan<char> word) =>
+        word[0] is '"' or '\'' && before.TrimEnd() is [.. var key, '='] && key.Trim().IndexOfAnyExcept(s_letters) < 0;
 
     private static readonly System.Buffers.SearchValues<char> s_letters =
         System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_");

@@ -388,9 +388,12 @@ public sealed class QemuCommandLineTests
     }
 
     [TestMethod]
-    public void The_program_s_name_alone_makes_no_command_of_an_xl_cfg()
+    [DataRow("device_model_override=\"/usr/bin/qemu-system-i386\"")]
+    [DataRow("device_model_override = \"/usr/bin/qemu-system-i386\"")]
+    [DataRow("device_model_override= '/usr/bin/qemu-system-x86_64'")]
+    public void The_program_s_name_alone_makes_no_command_of_an_xl_cfg(string model)
     {
-        const string xl = "name=\"a\"\nmemory=512\ndevice_model_override=\"/usr/bin/qemu-system-i386\"\n# qemu-system-x86_64 -m 1G\n";
+        string xl = $"name=\"a\"\nmemory=512\n{model}\n# qemu-system-x86_64 -m 1G\n";
         Assert.IsTrue(GuestReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(xl)), "a.cfg").TryGet(out GuestDocument? guest, out _));
         Assert.IsNull(guest.Guest.Qemu);
     }
