@@ -216,6 +216,30 @@ public sealed class FleetVerbTests
         Assert.DoesNotContain("76 MiB", run.Output);
     }
 
+    /// <summary>Read from its log, and from the capture of it.</summary>
+    [TestMethod]
+    public void The_map_of_a_kernel_started_after_a_crash_says_nothing_of_its_host()
+    {
+        byte[] log = """
+            [    0.000000] Linux version 5.14.0 (a@b)
+            [    0.000000] BIOS-provided physical RAM map:
+            [    0.000000] BIOS-e820: [mem 0x0000000000001000-0x000000000009ffff] usable
+            [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x0000000000ffffff] reserved
+            [    0.000000] BIOS-e820: [mem 0x0000000029000000-0x0000000038ffffff] usable
+            [    0.000000] BIOS-e820: [mem 0x00000000fec00000-0x00000000fec00fff] reserved
+            [    0.000000] last_pfn = 0x39000 max_arch_pfn = 0x400000000
+
+            """u8.ToArray();
+        string capture = string.Join(' ', CommandRun.WithInput(log, "show", "--json", "--host", "-").Output.Split('\n'));
+
+        foreach (CommandRun run in new[] { CommandRun.WithInput(log, "fleet", "-", "--memory", "3G"), Lines($"{capture}\n", "fleet", "-", "--memory", "3G") })
+        {
+            Assert.AreEqual(1, run.Status, run.Errors);
+            Assert.Contains("its map is that of a kernel started after a crash (kexec)", run.Errors);
+            Assert.Contains("No host could be judged", run.Output);
+        }
+    }
+
     [TestMethod]
     public void Lost_lines_that_decide_nothing_leave_a_host_judged()
     {

@@ -37,12 +37,19 @@ internal static class MapExtent
 
     /// <summary>Whether it is that of a kernel which another one started after a crash (kexec): what crashkernel= kept for it, and nothing at 1 MiB,
     /// where every firmware's map has RAM.</summary>
-    public static bool IsCrashKernels(LogMap map) => map.Kind == LogMapKind.LinuxFirmware && HasLowRam(map)
-        && map.Entries.Any(static entry => entry.IsRam && entry.Address > X86Layout.OneMiB)
-        && !map.Entries.Any(static entry => entry.IsRam && entry.Address <= X86Layout.OneMiB && entry.End > X86Layout.OneMiB);
+    public static bool IsCrashKernels(LogMap map) => map.Kind == LogMapKind.LinuxFirmware && IsCrashKernels(map.Entries);
+
+    /// <inheritdoc cref="IsCrashKernels(LogMap)"/>
+    public static bool IsCrashKernels(Host host) => host.RamShown == RamShown.Part && IsCrashKernels(host.Entries);
+
+    private static bool IsCrashKernels(ImmutableArray<E820Entry> entries) => HasLowRam(entries)
+        && entries.Any(static entry => entry.IsRam && entry.Address > X86Layout.OneMiB)
+        && !entries.Any(static entry => entry.IsRam && entry.Address <= X86Layout.OneMiB && entry.End > X86Layout.OneMiB);
 
     /// <summary>Kernels start their processors from there.</summary>
-    public static bool HasLowRam(LogMap map) => map.Entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB);
+    public static bool HasLowRam(LogMap map) => HasLowRam(map.Entries);
+
+    private static bool HasLowRam(ImmutableArray<E820Entry> entries) => entries.Any(static entry => entry.IsRam && entry.Address < X86Layout.OneMiB);
 
     /// <summary>Whether the map may go on behind the last entry that the log shows.</summary>
     public static bool IsEndOpen(LogScan scan, LogMap map) => map.IsFollowedByLog != true && (!HasLowRam(map)

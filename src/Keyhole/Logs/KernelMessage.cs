@@ -212,8 +212,8 @@ internal readonly record struct KernelMessage(KernelMessageKind Kind)
         message = Parse(line);
         return message.Kind is not (KernelMessageKind.Other or KernelMessageKind.PanicMessage or KernelMessageKind.CommandLine
             or KernelMessageKind.LateCommandLine or KernelMessageKind.TraceRelease or KernelMessageKind.BootFailure or KernelMessageKind.RunsOn
-            or KernelMessageKind.Program or KernelMessageKind.Sleep or KernelMessageKind.NoExecute or KernelMessageKind.OptionsTaken or KernelMessageKind.ChangedMapTitle
-            or KernelMessageKind.NotSaved or KernelMessageKind.Need)
+            or KernelMessageKind.Program or KernelMessageKind.Sleep or KernelMessageKind.NoExecute or KernelMessageKind.OptionsTaken
+            or KernelMessageKind.ChangedMapTitle or KernelMessageKind.NotSaved or KernelMessageKind.Need)
             && message is not { Kind: KernelMessageKind.BarClaim, Text: null or "" };
     }
 

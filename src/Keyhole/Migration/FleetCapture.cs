@@ -45,9 +45,13 @@ internal sealed class FleetCapture(ImmutableArray<FleetGuest> guests)
                 $"give one capture a line, as {Setting.CaptureWriter} wrote it, without line breaks in it");
         }
 
-        if (!_skim.LostRanges.IsEmpty && LostDemand.Of(
-            new() { Entries = [.. _skim.Entries], LostRanges = _skim.LostRanges }, sourceName, lineNumber, guests, _skim.DeviceCount > 0) is { } lost)
-            return lost;
+        if (!_skim.LostRanges.IsEmpty || _skim.RamShown == RamShown.Part)
+        {
+            Host shown = new() { Entries = [.. _skim.Entries], LostRanges = _skim.LostRanges, RamShown = _skim.RamShown };
+            if (LostDemand.Of(shown, sourceName, lineNumber, guests, _skim.DeviceCount > 0) is { } lost)
+                return lost;
+        }
+
         HostDemand demand = Demand(_skim.Name ?? $"{sourceName}:{lineNumber}") with { Refusing = HostDemand.RefusingOf(_skim.Traits) };
         host = _skim.Host is { } read ? FleetHost.Of(demand, read, guests) : new(demand);
         return null;

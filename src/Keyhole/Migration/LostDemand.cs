@@ -2,18 +2,23 @@
 
 using System.Collections.Immutable;
 using System.Linq;
+using Keyhole.Captures;
 using Keyhole.Diagnostics;
 using Keyhole.Hosts;
 
 namespace Keyhole.Migration;
 
-/// <summary>Hosts whose map has lost lines: what such a host needs is known only if it is the same whatever the lines said.</summary>
+/// <summary>Hosts whose map has lost lines: what such a host needs is known only if it is the same whatever the lines said. Of a host whose map is
+/// that of a kernel started after a crash nothing is known.</summary>
 internal static class LostDemand
 {
     private const string What = "lines of its map are lost: what it needs is not known";
 
+    private const string OfCrashKernel =
+        "its map is that of a kernel started after a crash (kexec), with what crashkernel= kept for it: what the host needs is not known";
+
     /// <summary>Whether it says that a host was read and cannot be judged.</summary>
-    public static bool IsReasonOf(InputError error) => error is { Code: InputErrorCode.NotSupported, What: What };
+    public static bool IsReasonOf(InputError error) => error is { Code: InputErrorCode.NotSupported, What: What or OfCrashKernel };
 
     /// <summary>Whether lost lines decide where the host's hole must start.</summary>
     public static bool IsHoleNotKnown(Host host, bool hasDevices) => host.HasLostEntries && !hasDevices
@@ -27,6 +32,8 @@ internal static class LostDemand
     /// <param name="hasDevices">Whether the host names devices: their windows then count, not the map.</param>
     public static InputError? Of(Host host, string source, int? line, ImmutableArray<FleetGuest> guests, bool hasDevices)
     {
+        if (MapExtent.IsCrashKernels(host))
+            return InputError.NotSupported(source, line, OfCrashKernel, "give the log of the boot before");
         if (!host.HasLostEntries || (!guests.IsEmpty && guests.All(static guest => guest.Forecast is not null)))
             return null;
         ulong ramKiB = HostDemand.MapDemand.Of(host.Entries.AsSpan()).RamKiB;
