@@ -25,6 +25,36 @@ public static class RefusedGuests
     /// <summary>Arguments, and the words in which QEMU refuses them; null for what it takes.</summary>
     public static IReadOnlyList<(string Arguments, string? Words)> All { get; } =
     [
+        // Options.
+        ("-M q35 -m 1G -soundhw hda", "-soundhw: invalid option"),
+        ("-M q35 -m 1G --soundhw hda", "--soundhw: invalid option"),
+        ("-M q35 -m 1G -localtime", "-localtime: invalid option"),
+        ("-M q35 -m 1G -balloon none", "-balloon: invalid option"),
+        ("-M q35 -m 1G -realtime mlock=off", "-realtime: invalid option"),
+        ("-M q35 -m 1G -no-kvm", "-no-kvm: invalid option"),
+        ("-M q35 -m 1G -sdl", "-sdl: invalid option"),
+        ("-M q35 -m 1G -no-quit", "-no-quit: invalid option"),
+        ("-M q35 -m 1G -watchdog i6300esb", "-watchdog: invalid option"),
+        ("-M q35 -m 1G -redir tcp:5555::22", "-redir: invalid option"),
+        ("-M q35 -m 1G -shim a", "-shim: invalid option"),
+        ("-M q35 -m 1G -run-with chroot=/", "-run-with: invalid option"),
+        ("-M q35 -m 1G -jitdump", "-jitdump: invalid option"),
+        ("-M q35 -m 1G -enable_kvm", "-enable_kvm: invalid option"),
+        ("-M q35 -m 1G -foobar x", "-foobar: invalid option"),
+        ("-M q35 -m 1G -nodefault", "-nodefault: invalid option"),
+        ("-M q35 -m 1G -old-param", "-old-param: Option not supported for this target"),
+        ("-M q35 -m 1G -g 800x600x8", "-g 800x600x8: Option not supported for this target"),
+        ("-M q35 -m 1G -semihosting", "-semihosting: Option not supported for this target"),
+        ("-M q35 -m 1G -net nic,vlan=0", "Invalid parameter 'vlan'"),
+        ("-M q35 -m 1G -netdev user,id=n,vlan=1", "Invalid parameter 'vlan'"),
+        ("-M q35 -m 1G -net nic -netdev user,id=n", null),
+        ("-M q35 -m 1G -portrait", null),
+        ("-M q35 -m 1G -no-hpet", null),
+        ("-M q35 -m 1G -no-acpi", null),
+        ("-M q35 -m 1G --no-reboot", null),
+        ("-M q35 -m 1G -singlestep", null),
+        ("-M q35 -m 1G -msg guest-name=on", null),
+
         // Ports and bridges.
         ("-M q35 -m 1G -device pcie-root-port,id=a -device pcie-root-port,id=b", NoRoom),
         ("-M q35 -m 1G -device pcie-root-port -device pcie-root-port", NoRoom),

@@ -98,7 +98,7 @@ internal sealed partial class QemuArguments
             Refusal = _refusal is not null ? _refusal
                 : _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
             Rules = dialect != QemuDialect.CommandLine ? null : new(_processors, [.. _machine.Select(static property => property.Name)],
-                _references.Refusal([.. _devices.Select(static one => one.Device), .. _jsonDevices])),
+                _references.Refusal([.. _devices.Select(static one => one.Device), .. _jsonDevices])) { Options = RareOptions() },
             FirmwareFile = InputError.OneLine(file, 200),
             Firmware = QemuFirmwareGuess.NameOf(file, isFlash),
             Cpu = cpu,
@@ -126,6 +126,13 @@ internal sealed partial class QemuArguments
         };
         return new GuestDocument { Guest = spec, Remarks = [.. _remarks] };
     }
+
+    /// <summary>The options that not every release has, each once.</summary>
+    private ImmutableArray<(string Name, string? Value)> RareOptions() =>
+    [
+        .. _options.Where(static option => !QemuOptionNames.IsOne(option.Name) || QemuOptionNames.ReleasesOf(option.Name) != default
+            || QemuOptionNames.IsOfOthers(option.Name)).DistinctBy(static option => option.Name),
+    ];
 
     /// <summary>Functions of the host that the guest gets, by their addresses; one without an address is mediated and has none of its own.</summary>
     private static ImmutableArray<PciAssignment> HostDevices(ImmutableArray<QemuDevice> devices)

@@ -26,6 +26,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     ];
 
     private readonly List<string> _remarks = [];
+    private readonly List<(string Name, string? Value)> _options = [];
     private readonly List<QemuProperty> _machine = [];
     private readonly List<(QemuDevice Device, int Line)> _devices = [];
     private readonly List<QemuDevice> _jsonDevices = [];
@@ -137,9 +138,12 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             }
 
             QemuWord value = default;
-            if (QemuOptionNames.TakesValue(word.Text))
+            bool isLast = i + 1 == words.Length;
+            // Of what no QEMU has nobody knows whether a value follows it.
+            bool isAlone = !QemuOptionNames.IsOne(word.Text) && (isLast || QemuCommandText.IsOption(words[i + 1].Text));
+            if (!isAlone && QemuOptionNames.TakesValue(word.Text))
             {
-                if (i + 1 == words.Length)
+                if (isLast)
                 {
                     Fail(Missing, word, $"{InputError.Quote(word.Text)} has no value", "give the whole command");
                     return;
@@ -148,6 +152,9 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 value = words[++i];
             }
 
+            _options.Add((word.Text, value.Text));
+            if (word.Text.AsSpan().TrimStart('-') is "net" or "netdev" && value.Text.Contains($",{QemuOptionNames.Vlan}", StringComparison.Ordinal))
+                _options.Add((QemuOptionNames.Vlan, null));
             Read(word.Text.AsSpan().TrimStart('-'), word, value);
         }
     }

@@ -25,12 +25,42 @@ internal sealed record QemuCommandRules(QemuProcessors Processors, ImmutableArra
         "pit", "sata", "sgx-epc", "shim", "smbios-entry-point-type", "smbus", "smm", "smp", "smp-cache", "suppress-vmdesc", "type", "usb",
         "vmport", "wdat", "x-change-vmfd-on-reset", "x-oem-id", "x-oem-table-id", "x-south-bridge");
 
+    /// <summary>The options that not every release has, with what follows them, in their order.</summary>
+    public ImmutableArray<(string Name, string? Value)> Options { get; init; } = [];
+
     /// <inheritdoc/>
     public bool Equals(QemuCommandRules? other) => other is not null && Processors.Equals(other.Processors)
-        && MachineProperties.SequenceEqual(other.MachineProperties) && OfDevices == other.OfDevices;
+        && MachineProperties.SequenceEqual(other.MachineProperties) && Options.SequenceEqual(other.Options) && OfDevices == other.OfDevices;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Processors, MachineProperties.Length, OfDevices);
+
+    /// <summary>Why QEMU refuses an option of the command, which it does before it looks at anything else; null where it does not.</summary>
+    public StartRefusal? OptionRefusal(QemuVersion emulator) =>
+        Options.Where(static option => option.Name != QemuOptionNames.Vlan)
+            .Select(option => QemuOptionNames.Refusal(emulator, option.Name, option.Value)).FirstOrDefault(static refusal => refusal is not null);
+
+    /// <summary>The release nearest to one that has all options; the same one where it has, or none can be told.</summary>
+    /// <param name="option">The option that decides; null where none does.</param>
+    public QemuVersion Nearest(QemuVersion assumed, out string? option)
+    {
+        option = null;
+        QemuVersion nearest = assumed;
+        foreach ((string name, _) in Options)
+        {
+            (QemuVersion? first, QemuVersion? last) = QemuOptionNames.ReleasesOf(name);
+            if (nearest > last || nearest < first)
+                (nearest, option) = (nearest > last ? last!.Value : first!.Value, name);
+        }
+
+        // No release has both of two options.
+        if (Options.Any(one => IsMissing(one.Name, nearest)))
+            (nearest, option) = (assumed, null);
+        return nearest;
+    }
+
+    private static bool IsMissing(string option, QemuVersion release) =>
+        QemuOptionNames.ReleasesOf(option) is var (first, last) && (release < first || release > last);
 
     /// <summary>Why QEMU refuses the command; null where it does not.</summary>
     /// <param name="name">The machine type as written, without a distribution's mark behind it.</param>
@@ -57,6 +87,8 @@ internal sealed record QemuCommandRules(QemuProcessors Processors, ImmutableArra
                 ? $"write {other}: capital letters count" : "give a model that qemu-system-x86_64 -cpu help lists");
         }
 
+        if (IsMissing(QemuOptionNames.Vlan, emulator) && Options.Any(static option => option.Name == QemuOptionNames.Vlan))
+            return OfCommand("Invalid parameter 'vlan'", "take vlan= out of -net and -netdev");
         return OfDevices;
     }
 

@@ -8,30 +8,6 @@ using System.Text.Json;
 
 namespace Keyhole.Guests;
 
-/// <summary>Which options of QEMU stand alone; every other one is followed by its value.</summary>
-/// <remarks>Source: QEMU's qemu-options.hx, with the options that older releases had.</remarks>
-internal static class QemuOptionNames
-{
-    /// <summary>Whether a word is the name of an option that most commands have, without its dash.</summary>
-    public static bool IsUsual(ReadOnlySpan<char> word) => word is "cpu" or "smp" or "m" or "M" or "machine" or "device" or "drive" or "accel"
-        or "vga" or "display" or "smbios" or "global" or "object" or "netdev" or "blockdev" or "bios" or "rtc" or "boot" or "usb" or "name"
-        or "monitor"
-        or "serial" or "enable-kvm" or "nodefaults" or "nographic";
-
-    /// <param name="option">With its dashes.</param>
-    public static bool TakesValue(ReadOnlySpan<char> option) => option.TrimStart('-') is not
-        ("h" or "help" or "version" or "snapshot" or "nographic" or "no-fd-bootchk" or "no-acpi" or "no-hpet" or "no-reboot" or "no-shutdown"
-            or "no-quit"
-        or "no-frame" or "alt-grab" or "ctrl-grab" or "full-screen" or "show-cursor" or "S" or "s" or "daemonize" or "nodefaults" or "no-user-config"
-        or "nodefconfig"
-        or "enable-kvm" or "no-kvm" or "no-kvm-irqchip" or "no-kvm-pit" or "no-kvm-pit-reinjection" or "usb" or "win2k-hack" or "rtc-td-hack"
-        or "localtime" or "sdl"
-        or "curses" or "portrait" or "singlestep" or "one-insn-per-tb" or "mem-prealloc" or "preconfig" or "only-migratable" or "semihosting"
-        or "old-param"
-        or "enable-fips" or "xen-attach" or "xen-create" or "xen-domid-restrict" or "async-teardown" or "std-vga" or "tdf" or "perfmap" or "jitdump"
-        or "nodefault");
-}
-
 /// <summary>The syntax of the values of QEMU's options: <c>key=value,key=value</c>, sizes, switches, and their JSON form.</summary>
 /// <remarks>Source: QEMU's util/qemu-option.c, util/keyval.c, util/cutils.c.</remarks>
 internal static class QemuOptionSyntax

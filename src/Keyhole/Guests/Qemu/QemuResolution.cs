@@ -76,7 +76,7 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
             Type = type,
             Emulator = emulator,
             IsEmulatorAssumed = !isTold,
-            Refusal = guest.Refusal ?? QemuReleases.RefusalWithoutRelease(emulator, name)
+            Refusal = guest.Rules?.OptionRefusal(emulator) ?? guest.Refusal ?? QemuReleases.RefusalWithoutRelease(emulator, name)
                 ?? (isTold ? QemuReleases.Refusal(emulator, type, QemuArguments.WithoutMark(name)) : null)
                 ?? guest.Rules?.Refusal(emulator, type, QemuArguments.WithoutMark(name), guest.Cpu.Model),
             Firmware = firmware,
@@ -114,10 +114,18 @@ internal sealed class QemuResolution(QemuGuest guest, QemuSurroundings around)
         QemuVersion assumed = hasVersion ? type.Version : isLxds ? QemuFirmwareProducts.LxdsQemu : QemuVersion.Usual;
         bool isOfCreation = guest.LeastEmulator > assumed;
         assumed = isOfCreation ? guest.LeastEmulator!.Value : assumed;
+        string? option = null;
+        // No release that has the option has the machine type: then QEMU refuses one of the two.
+        if (guest.Rules?.Nearest(assumed, out option) is { } nearest && !(hasVersion && nearest < type.Version) && !(nearest < guest.LeastEmulator))
+            assumed = nearest;
+        else
+            option = null;
         bool isOld = assumed < QemuReleases.Oldest;
         assumed = isOld ? QemuReleases.Oldest : assumed;
         Assume(QemuUnknown.Emulator, $"QEMU's release is not told: {assumed} is assumed"
-            + (isOfCreation ? ", under which the guest was created"
+            + (option is not null ? $", the {(QemuOptionNames.ReleasesOf(option).Last == assumed ? "last" : "first")} that has "
+                    + Diagnostics.InputError.OneLine(option, 60)
+                : isOfCreation ? ", under which the guest was created"
                 : isOld ? ", the oldest that is known" : hasVersion ? ", that of the machine type"
                 : isLxds ? ", which LXD's snap has before 6.7" : ""));
         AssumeNewest(assumed);
