@@ -42,11 +42,16 @@ internal static class HostSide
     internal static void Report(Scenario scenario, List<Problem> problems)
     {
         bool keepsAddresses = scenario.Guest.Type == GuestType.Pv;
-        foreach (PciDevice device in DevicesOf(scenario))
+        ImmutableArray<PciDevice> devices = DevicesOf(scenario);
+        // The firmware decodes what it has used.
+        bool hasHighBar = devices.Any(static device => device.Bars.Any(static bar => bar.Range.End > Frames.FourGiB));
+        foreach (PciDevice device in devices)
         {
             ImmutableArray<ByteRange> windows = WindowsOf(scenario.Host.Traits, device.Address);
+            string remedy = (hasHighBar || windows.Any(static range => range.End > Frames.FourGiB) ? DecodingRemedy : FirmwareRemedy)
+                + (scenario.Host.Traits.Complaints.Reallocates ? ReallocatesAlready : Reallocating);
             foreach (UnplacedWindow window in device.Unplaced)
-                ReportUnplaced(device, window, windows, scenario.Host.Traits.Complaints.Reallocates, keepsAddresses, problems);
+                ReportUnplaced(device, window, windows, remedy, keepsAddresses, problems);
             foreach (ResizableBar bar in windows.IsEmpty || keepsAddresses ? [] : device.Resizable)
                 ReportResizable(device, bar, windows, problems);
         }
@@ -66,7 +71,7 @@ internal static class HostSide
     }
 
     private static void ReportUnplaced(
-        PciDevice device, UnplacedWindow window, ImmutableArray<ByteRange> windows, bool reallocates, bool keepsAddresses, List<Problem> problems)
+        PciDevice device, UnplacedWindow window, ImmutableArray<ByteRange> windows, string remedy, bool keepsAddresses, List<Problem> problems)
     {
         bool isVirtual = window.Kind == BarKind.VirtualFunction;
         string name = window.Kind switch
@@ -86,7 +91,6 @@ internal static class HostSide
             ? $". A window of the host bridge could hold its {ByteSize.ToText(window.SizeBytes)}"
             : $". None of the host bridge's windows could hold its {ByteSize.ToText(window.SizeBytes)}: the largest has "
                 + $"{ByteSize.ToText(windows.Max(static range => range.SizeBytes))}";
-        string remedy = windows.Any(static range => range.End > Frames.FourGiB) ? DecodingRemedy : FirmwareRemedy;
         // Most hosts give a ROM no address, and setups that make room for large BARs do not make any for it.
         if (window.Kind == BarKind.Rom)
         {
@@ -100,7 +104,7 @@ internal static class HostSide
             ProblemCodes.HostUnplaced,
             $"{name} of {device.Address} ({(window.Is64Bit ? "64-bit" : "32-bit")}{(window.IsPrefetchable ? ", prefetchable" : "")}) has no "
                 + $"address on this host ({window.Sign}): {consequence}{room}",
-            Remedy: remedy + (reallocates ? ReallocatesAlready : Reallocating)));
+            Remedy: remedy));
     }
 
     private static void ReportResizable(PciDevice device, ResizableBar bar, ImmutableArray<ByteRange> windows, List<Problem> problems)

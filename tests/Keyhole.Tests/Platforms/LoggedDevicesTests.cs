@@ -61,6 +61,21 @@ public sealed class LoggedDevicesTests
         Assert.Contains(words, Planner.Plan(Scene(type)).Problems.Single(static problem => problem.Code == ProblemCodes.HostUnplaced).Message);
 
     [TestMethod]
+    [DataRow(true, "(Above 4G Decoding is on)")]
+    [DataRow(false, "switch on Above 4G Decoding")]
+    public void Above_4G_decoding_is_on_where_the_firmware_has_placed_a_BAR_there(bool isThere, string remedy)
+    {
+        Scenario scene = Scene(GuestType.Hvm);
+        PciDevice device = scene.Host.Devices.Single();
+        if (isThere)
+            device = device with { Bars = [.. device.Bars, new(2, BarKind.Memory, 0xf800000000, 0xf810000000, true, true)] };
+
+        Plan plan = Planner.Plan(scene with { Devices = [device] });
+
+        Assert.Contains(remedy, plan.Problems.Single(static problem => problem.Code == ProblemCodes.HostUnplaced).Remedy!.ToString());
+    }
+
+    [TestMethod]
     public void What_the_user_says_of_the_windows_comes_before_the_log()
     {
         Scenario scene = Scene(GuestType.Pv) with { Bars = [new(0, BarKind.Memory, 0xe0000000, 0xe1000000, false, false)] };

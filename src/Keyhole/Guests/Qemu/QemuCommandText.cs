@@ -142,7 +142,7 @@ internal sealed class QemuCommandText
         {
             ReadOnlySpan<char> own = isFirst ? line[2..].TrimStart() : line.TrimStart();
             bool isCommands = isFirst ? ProgramAt(own) == 0 && own.IndexOf(' ') is > 0 and var end && IsOption(own[end..].TrimStart())
-                : own.IsEmpty || IsOption(own);
+                : own.IsEmpty || IsOption(own) || QemuLastWords.IsOutput(own);
             if (!isCommands)
                 return -1;
             isFirst = false;
@@ -260,7 +260,8 @@ internal sealed class QemuCommandText
             Line = start + 1,
             CutLine = cutLine,
             Config = config,
-            EmulatorText = ValueIn(headerOfStart, "qemu version: ") is { Length: > 0 } told ? told : release,
+            EmulatorText = ValueIn(headerOfStart, "qemu version: ") is { Length: > 0 } told ? told
+                : QemuLastWords.MonitorRelease(lines, start) is { Length: > 0 } shown ? shown : release,
             KernelText = ValueIn(headerOfStart, "kernel: "),
             LastWords = QemuLastWords.Behind(lines, start),
             Remarks = beforeLast >= 0 ? [$"the log tells {commands} starts of the guest; the last one, line {start + 1}, is read"]

@@ -11,6 +11,9 @@ namespace Keyhole.Guests;
 /// qemu_domain.c, qemuDomainLogAppendMessage and virDomainShutoffReason: "failed" is a start that failed, and no end of a guest that ran.</remarks>
 internal static class QemuLastWords
 {
+    /// <summary>How QEMU's last line begins where a device cannot reach what it has to once the guest runs (hw_error in hw/vfio).</summary>
+    public const string HardwareError = "hardware error: vfio: ";
+
     private const string Failed = ": shutting down, reason=failed";
 
     /// <summary>The words; empty where it says nothing of the kind.</summary>
@@ -24,6 +27,9 @@ internal static class QemuLastWords
             // The first end of the start that was read is its own.
             if (line.EndsWith(Failed) && char.IsAsciiDigit(line[0]))
                 return InputError.OneLine(last.Length > 0 ? last : line[(line.IndexOf(Failed) + 2)..], longest);
+            // QEMU ends with that, also where the guest has run.
+            if (line.IndexOf(HardwareError) is >= 0 and var end)
+                return InputError.OneLine(last.Length > 0 ? $"{last}; {line[end..]}" : line[end..], longest);
             if (Said(line, out bool isOfDevice) is not { IsEmpty: false } words)
                 continue;
             last = words.ToString();
@@ -40,6 +46,26 @@ internal static class QemuLastWords
 
         return "";
     }
+
+    /// <summary>The release that QEMU's monitor tells behind a command ("QEMU 2.9.1 monitor - type 'help' for more information"); empty where none
+    /// does.</summary>
+    public static string MonitorRelease(IReadOnlyList<string> lines, int start)
+    {
+        const string name = "QEMU ", monitor = " monitor - type ";
+        for (int i = start + 1; i < lines.Count; i++)
+        {
+            ReadOnlySpan<char> line = lines[i].AsSpan().TrimStart();
+            if (line.StartsWith(name) && line.IndexOf(monitor) is > 0 and var end && QemuVersion.TryParseLeading(line[name.Length..end], out _))
+                return line[name.Length..end].ToString();
+        }
+
+        return "";
+    }
+
+    /// <summary>Whether a line is what QEMU prints of itself, no part of a command.</summary>
+    public static bool IsOutput(ReadOnlySpan<char> line) => line.StartsWith("(qemu)") || line.StartsWith("qemu: ")
+        || (line.StartsWith("QEMU ") && line.Contains(" monitor - type ", StringComparison.Ordinal))
+        || (line.StartsWith("qemu-") && line.IndexOf(": ") is > 0 and var end && line[..end].IndexOf(' ') < 0);
 
     /// <summary>An error that a line tells with the program's name before it; empty for any other line, and for a warning.</summary>
     private static ReadOnlySpan<char> Said(ReadOnlySpan<char> line, out bool isOfDevice)

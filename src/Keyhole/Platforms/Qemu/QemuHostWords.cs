@@ -120,11 +120,13 @@ internal static class QemuHostWords
         // Up to 5.1 QEMU named the error by its number.
         bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal)
             || guest.LastWords.EndsWith("VFIO_MAP_DMA: -12", System.StringComparison.Ordinal);
-        bool isFault = guest.LastWords.Contains("Bad address", System.StringComparison.Ordinal);
+        // What ended a guest that ran may be a BAR that another device was to reach, and no RAM.
+        bool isEnd = guest.LastWords.Contains(QemuLastWords.HardwareError, System.StringComparison.Ordinal);
+        bool isFault = !isEnd && guest.LastWords.Contains("Bad address", System.StringComparison.Ordinal);
         return new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,
-            $"QEMU did not start the guest when this log was written: \"{InputError.OneLine(guest.LastWords, MostOfWords)}\""
+            $"QEMU {(isEnd ? "ended" : "did not start the guest")} when this log was written: \"{InputError.OneLine(guest.LastWords, MostOfWords)}\""
                 + (isFault ? ": Linux could not get the pages behind that part of the guest's RAM, as with a file on a filesystem that is full, or "
                     + "huge pages of which none are left" : "")
                 + (isMemory ? ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had "

@@ -65,6 +65,8 @@ public sealed class QemuCommandSlipsTests
     [TestMethod]
     [DataRow("# qemu-system-x86_64 -m 1G -device pci-testdev\n")]
     [DataRow("\n# qemu-system-x86_64 -m 1G \\\n  -device pci-testdev\n\n")]
+    [DataRow("# qemu-system-x86_64 -m 1G -device pci-testdev\nQEMU 2.9.1 monitor - type 'help' for more information\n(qemu) c\n")]
+    [DataRow("# qemu-system-x86_64 -m 1G -device pci-testdev\nqemu-system-x86_64: VFIO_MAP_DMA: -14\nqemu: hardware error: x\n")]
     [DataRow("# qemu-system-x86_64 -m 4G -device e1000\nqemu-system-x86_64 -m 1G -device pci-testdev\n")]
     public void A_command_behind_roots_prompt_is_one_and_a_scripts_comment_is_none(string text)
     {
@@ -72,6 +74,11 @@ public sealed class QemuCommandSlipsTests
         Assert.AreEqual(1UL << 20, QemuCommandLineTests.ReadDocument(text).Guest.MemoryKiB);
         Assert.IsTrue(QemuCommandText.NamesProgram(text));
     }
+
+    [TestMethod]
+    public void The_monitor_tells_the_release_of_QEMU() => Assert.AreEqual(
+        "2.9",
+        QemuCommandLineTests.Read("$ qemu-system-x86_64 -m 1G\nQEMU 2.9.1 monitor - type 'help' for more information\n").Qemu!.Emulator.ToString());
 
     [TestMethod]
     [DataRow("kvm -M q35 -m 1G -device pci-testdev")]

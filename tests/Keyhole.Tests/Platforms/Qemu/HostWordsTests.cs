@@ -268,6 +268,23 @@ public sealed class HostWordsTests
     }
 
     [TestMethod]
+    public void QEMU_that_ends_because_a_device_cannot_reach_what_it_has_to_is_told_and_not_explained_by_the_guests_RAM()
+    {
+        const string words = "qemu-system-x86_64: VFIO_MAP_DMA: -14\n"
+            + "qemu-system-x86_64: vfio_dma_map(0x7f54, 0xfebd0000, 0x2000, 0x7f55) = -14 (Bad address)\n";
+        const string end = "qemu: hardware error: vfio: DMA mapping failed, unable to continue\n";
+
+        Problem problem = Problems($"{Guest}\n{words}{end}", ProblemCodes.GuestDoesNotStart, "").Single();
+
+        Assert.AreEqual(Severity.Error, problem.Severity);
+        Assert.Contains("QEMU ended when this log was written: \"vfio_dma_map(0x7f54, 0xfebd0000, 0x2000, 0x7f55) = -14 (Bad address); hardware error: "
+            + "vfio: DMA mapping failed, unable to continue\"", problem.Message);
+        Assert.DoesNotContain("huge pages", problem.Message);
+        Assert.IsNull(problem.Remedy);
+        Assert.IsEmpty(Problems($"{Guest}\n{words}", ProblemCodes.GuestDoesNotStart, ""));
+    }
+
+    [TestMethod]
     public void A_limit_on_locked_memory_that_was_exceeded_is_told_with_its_size()
     {
         Problem problem = Problems(Guest, ProblemCodes.GuestDoesNotStart, "vfio_pin_pages_remote: RLIMIT_MEMLOCK (8388608) exceeded").Single();
