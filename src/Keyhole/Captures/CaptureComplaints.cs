@@ -55,7 +55,7 @@ internal sealed record CaptureComplaints
             ConsoleRanges = Capture.OrNull(said.ConsoleRanges.Select(
                 static window => new CaptureConsoleRange(window.Device.ToString(), window.Range.Start, window.Range.End))),
             MapFailures = Capture.OrNull(said.MapFailures.Select(
-                static failure => new CaptureMapFailure(failure.Address, failure.SizeBytes, failure.Error))),
+                static failure => new CaptureMapFailure(failure.Address, failure.SizeBytes, failure.Error, failure.IsOfKvm ? true : null))),
             Reallocates = said.Reallocates ? true : null,
             HugePages = Capture.OrNull(said.HugePages.Select(static pool => new CaptureHugePages(pool.PageBytes, pool.Count, pool.Wanted))),
             ExceededLock = said.ExceededLock is { } limit ? new Hex(limit) : null,
@@ -81,7 +81,8 @@ internal sealed record CaptureConsoleRange(string Device, Hex Start, Hex End);
 /// <param name="Address">Where the guest has them.</param>
 /// <param name="Size">In bytes.</param>
 /// <param name="Error">Linux' number.</param>
-internal sealed record CaptureMapFailure(Hex Address, Hex Size, int Error);
+/// <param name="Kvm">Whether KVM could not map them for the guest itself.</param>
+internal sealed record CaptureMapFailure(Hex Address, Hex Size, int Error, bool? Kvm);
 
 /// <summary>Huge pages that the host's Linux set aside.</summary>
 /// <param name="Page">Their size: 2 MiB or 1 GiB.</param>

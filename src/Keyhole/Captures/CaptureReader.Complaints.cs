@@ -35,6 +35,7 @@ internal ref partial struct CaptureReader
         public int? Error;
         public ulong? Count;
         public ulong? Wanted;
+        public bool IsOfKvm;
     }
 
     private bool TryReadComplaints(out HostComplaints complaints)
@@ -121,7 +122,7 @@ internal ref partial struct CaptureReader
                     ranges.Add((device, ByteRange.FromBounds(start, end)));
                     break;
                 case "mapFailures" when read is { Address: { } address, Size: { } size, Error: { } error }:
-                    failures.Add(new(address, size, error));
+                    failures.Add(new(address, size, error) { IsOfKvm = read.IsOfKvm });
                     break;
                 case "hugePages" when read is { Page: { } page, Count: { } pages }:
                     pools.Add(new(page, pages, read.Wanted));
@@ -159,13 +160,15 @@ internal ref partial struct CaptureReader
         uint seen = 0;
         while (NextMember())
         {
-            if (!TryNext(["device", "index", "start", "end", "page", "address", "size", "error", "count", "wanted"], ref seen, out string? name))
+            if (!TryNext(["device", "index", "start", "end", "page", "address", "size", "error", "count", "wanted", "kvm"], ref seen,
+                out string? name))
                 return false;
             if (name is null)
                 continue;
             PciAddress device = default;
             int index = 0;
             ulong number = 0;
+            bool isOfKvm = false;
             bool isRead = name switch
             {
                 "device" => TryReadPciAddress(name, out device),
@@ -175,6 +178,7 @@ internal ref partial struct CaptureReader
                 "end" or "address" or "size" => TryReadAddress(name, out number)
                     && (number <= Frames.AddressLimit || Fail(OutOfRange, $"\"{name}\" is above 2^52", "x86 has at most 52 address bits")),
                 "page" => TryReadHugePage(name, out number),
+                "kvm" => TryReadBoolean(name, out isOfKvm),
                 _ => TryReadCount(name, out number),
             };
             if (!isRead)
@@ -204,6 +208,9 @@ internal ref partial struct CaptureReader
                     break;
                 case "error":
                     read.Error = index;
+                    break;
+                case "kvm":
+                    read.IsOfKvm = isOfKvm;
                     break;
                 case "count":
                     read.Count = number;

@@ -19,7 +19,12 @@ public readonly record struct TakenWindow(PciAddress Device, int Index, ByteRang
 /// <param name="Address">Where the guest has them.</param>
 /// <param name="SizeBytes">How many, in bytes.</param>
 /// <param name="Error">Linux' number: 12 (no memory), 22 (invalid argument) …</param>
-public readonly record struct MapFailure(ulong Address, ulong SizeBytes, int Error);
+public readonly record struct MapFailure(ulong Address, ulong SizeBytes, int Error)
+{
+    /// <summary>Whether KVM could not map them for the guest itself ("KVM_SET_USER_MEMORY_REGION failed"): QEMU ends with that. Else it is a device
+    /// that does not reach them.</summary>
+    public bool IsOfKvm { get; init; }
+}
 
 /// <summary>How many huge pages of one size the host's Linux set aside when it booted.</summary>
 /// <param name="PageBytes">2 MiB or 1 GiB.</param>

@@ -20,9 +20,12 @@ internal sealed class ComplaintLines
     /// <summary>Words of which one stands in every line that is looked at.</summary>
     public static readonly string[] Words =
     [
-        Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, SharedMemory, Reallocate, Map,
+        Ineligible, Rejecting, Relaxing, RelaxOption, Reserve, Console, Framebuffer, HugePages, MemoryLock, SharedMemory, Reallocate, Map, Slot,
         ResourceOfDevice, Boot, Virtual, .. s_consoles,
     ];
+
+    private const int NoMemory = 12;
+    private const int Invalid = 22;
 
     private const string Boot = "Linux version ";
     private const string Virtual = "Hypervisor detected: ";
@@ -41,6 +44,9 @@ internal sealed class ComplaintLines
 
     /// <summary>vfio_dma_map, since QEMU 9.x vfio_container_dma_map.</summary>
     private const string Map = "_dma_map";
+
+    /// <summary>What QEMU says before "error registering slot", with which it ends. Source: QEMU's accel/kvm/kvm-all.c.</summary>
+    private const string Slot = "KVM_SET_USER_MEMORY_REGION failed, slot=";
 
     /// <summary>Before a device's name in /proc/iomem.</summary>
     private const string ResourceOfDevice = " : 0000:";
@@ -113,7 +119,7 @@ internal sealed class ComplaintLines
         if (TextCursor.TryBehind(line, "ommand line:", out ReadOnlySpan<char> options))
             return TryOptions(options);
         return TryIneligible(line) || TryShared(line) || TryTaken(line) || TryConsole(line) || TryFramebuffer(line) || TryHugePages(line)
-            || TryLock(line) || TryMap(line) || TryResource(line);
+            || TryLock(line) || TryMap(line) || TrySlot(line) || TryResource(line);
     }
 
     private bool TryOptions(ReadOnlySpan<char> options)
@@ -147,6 +153,18 @@ internal sealed class ComplaintLines
             || address >= Frames.AddressLimit || size >= Frames.AddressLimit)
             return false;
         Add(_mapFailures, new MapFailure(address, size, (int)error));
+        return true;
+    }
+
+    /// <summary><c>KVM_SET_USER_MEMORY_REGION failed, slot=10, start=0x400000000000, size=0x2000000: Invalid argument</c>.</summary>
+    private bool TrySlot(ReadOnlySpan<char> line)
+    {
+        if (!TextCursor.TryBehind(line, Slot, out TextCursor cursor) || !TextCursor.TryBehind(cursor.Rest, ", start=0x", out cursor)
+            || !cursor.TryHex(out ulong address) || !cursor.TryText(", size=0x") || !cursor.TryHex(out ulong size) || size == 0
+            || address >= Frames.AddressLimit || size >= Frames.AddressLimit)
+            return false;
+        int error = cursor.Rest.Contains("Cannot allocate memory", StringComparison.Ordinal) ? NoMemory : Invalid;
+        Add(_mapFailures, new MapFailure(address, size, error) { IsOfKvm = true });
         return true;
     }
 

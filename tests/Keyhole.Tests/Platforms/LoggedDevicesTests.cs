@@ -66,11 +66,13 @@ public sealed class LoggedDevicesTests
     public void Above_4G_decoding_is_on_where_the_firmware_has_placed_a_BAR_there(bool isThere, string remedy)
     {
         Scenario scene = Scene(GuestType.Hvm);
-        PciDevice device = scene.Host.Devices.Single();
-        if (isThere)
-            device = device with { Bars = [.. device.Bars, new(2, BarKind.Memory, 0xf800000000, 0xf810000000, true, true)] };
+        var device = new PciDevice(PciAddress.Create(0x41, 0, 0), "",
+            isThere ? [new(2, BarKind.Memory, 0xf800000000, 0xf810000000, true, true)] : [new(0, BarKind.Memory, 0xd0000000, 0xd1000000, false, false)])
+        {
+            Unplaced = [new(1, BarKind.Memory, 1UL << 37, true, true, "lspci shows <unassigned>")],
+        };
 
-        Plan plan = Planner.Plan(scene with { Devices = [device] });
+        Plan plan = Planner.Plan(scene with { Host = scene.Host with { Devices = [device] } });
 
         Assert.Contains(remedy, plan.Problems.Single(static problem => problem.Code == ProblemCodes.HostUnplaced).Remedy!.ToString());
     }

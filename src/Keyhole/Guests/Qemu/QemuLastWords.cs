@@ -14,6 +14,9 @@ internal static class QemuLastWords
     /// <summary>How QEMU's last line begins where a device cannot reach what it has to once the guest runs (hw_error in hw/vfio).</summary>
     public const string HardwareError = "hardware error: vfio: ";
 
+    /// <summary>With which it ends where KVM cannot map some of the guest's addresses (accel/kvm/kvm-all.c).</summary>
+    public const string SlotError = "error registering slot: ";
+
     private const string Failed = ": shutting down, reason=failed";
 
     /// <summary>The words; empty where it says nothing of the kind.</summary>
@@ -27,8 +30,8 @@ internal static class QemuLastWords
             // The first end of the start that was read is its own.
             if (line.EndsWith(Failed) && char.IsAsciiDigit(line[0]))
                 return InputError.OneLine(last.Length > 0 ? last : line[(line.IndexOf(Failed) + 2)..], longest);
-            // QEMU ends with that, also where the guest has run.
-            if (line.IndexOf(HardwareError) is >= 0 and var end)
+            // QEMU ends with these, also where the guest has run.
+            if (int.Max(line.IndexOf(HardwareError), line.IndexOf(SlotError)) is >= 0 and var end)
                 return InputError.OneLine(last.Length > 0 ? $"{last}; {line[end..]}" : line[end..], longest);
             if (Said(line, out bool isOfDevice) is not { IsEmpty: false } words)
                 continue;

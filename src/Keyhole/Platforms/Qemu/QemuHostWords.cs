@@ -78,7 +78,20 @@ internal static class QemuHostWords
         // The last words of this guest's own log say it already.
         if (guest.LastWords.Length > 0)
             return;
-        foreach (IGrouping<int, MapFailure> failures in said.MapFailures.GroupBy(static failure => failure.Error))
+        foreach (MapFailure failure in said.MapFailures.Where(static failure => failure.IsOfKvm))
+        {
+            var range = ByteRange.FromSize(failure.Address, failure.SizeBytes);
+            problems.Add(new(
+                Severity.Warning,
+                ProblemCodes.GuestDoesNotStart,
+                string.Create(CultureInfo.InvariantCulture,
+                    $"QEMU said in the host's log that KVM could not map [0x{range.Start:x}, 0x{range.End:x}) ") + "of a guest's addresses (\"KVM_SET_USER_MEMORY_REGION failed\"), and ended with that; if it was this guest, it does not run",
+                range.Start,
+                range.End));
+        }
+
+        foreach (IGrouping<int, MapFailure> failures in said.MapFailures.Where(static failure => !failure.IsOfKvm)
+            .GroupBy(static failure => failure.Error))
         {
             MapFailure highest = failures.MaxBy(static failure => failure.Address);
             ByteRange range = ByteRange.FromSize(highest.Address, highest.SizeBytes);
@@ -101,7 +114,7 @@ internal static class QemuHostWords
                 Severity.Warning,
                 failures.Key == noMemory ? ProblemCodes.GuestDoesNotStart : ProblemCodes.DmaBeyondIommu,
                 $"QEMU said in the host's log that it could not map {ranges} of a guest's addresses for a device (-{failures.Key}){cause}"
-                    + (IsBar(machine, range) ? BarAlone : ""),
+                    + (IsBar(machine, range) && !said.MapFailures.Any(one => one.IsOfKvm && one.Address == highest.Address) ? BarAlone : ""),
                 range.Start,
                 range.End,
                 failures.Key == noMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null));
@@ -121,7 +134,8 @@ internal static class QemuHostWords
         bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal)
             || guest.LastWords.EndsWith("VFIO_MAP_DMA: -12", System.StringComparison.Ordinal);
         // What ended a guest that ran may be a BAR that another device was to reach, and no RAM.
-        bool isEnd = guest.LastWords.Contains(QemuLastWords.HardwareError, System.StringComparison.Ordinal);
+        bool isEnd = guest.LastWords.Contains(QemuLastWords.HardwareError, System.StringComparison.Ordinal)
+            || guest.LastWords.Contains(QemuLastWords.SlotError, System.StringComparison.Ordinal);
         bool isFault = !isEnd && guest.LastWords.Contains("Bad address", System.StringComparison.Ordinal);
         return new(
             Severity.Error,

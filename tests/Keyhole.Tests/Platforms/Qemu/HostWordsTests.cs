@@ -284,6 +284,31 @@ public sealed class HostWordsTests
         Assert.IsEmpty(Problems($"{Guest}\n{words}", ProblemCodes.GuestDoesNotStart, ""));
     }
 
+    /// <summary>QEMU goes on where a device cannot reach a BAR, and ends where KVM cannot give it to the guest.</summary>
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void QEMU_ends_where_KVM_cannot_map_what_the_guest_has(bool isOfKvm)
+    {
+        const string map = "Oct 01 08:04:49 h QEMU[1]: kvm: vfio_container_dma_map(0x5a, 0x400000000000, 0x2000000, 0x70) = -22 (Invalid argument)\n";
+        const string slot = "kvm: kvm_set_user_memory_region: KVM_SET_USER_MEMORY_REGION failed, slot=10, start=0x400000000000, size=0x2000000: "
+            + "Invalid argument\n";
+        const string end = "kvm_set_phys_mem: error registering slot: Invalid argument\n";
+        string journal = map + (isOfKvm ? $"Oct 01 08:04:49 h QEMU[1]: {slot}Oct 01 08:04:49 h QEMU[1]: {end}" : "");
+
+        Problem[] ends = [.. Problems(Guest, ProblemCodes.GuestDoesNotStart, journal)];
+        Problem[] maps = [.. Problems(Guest, ProblemCodes.DmaBeyondIommu, journal)];
+        Problem[] own = [.. Problems($"{Guest}\n{(isOfKvm ? slot + end : slot)}", ProblemCodes.GuestDoesNotStart, "")];
+
+        Assert.AreEqual(isOfKvm ? 1 : 0, ends.Length);
+        Assert.IsTrue(ends.All(static problem => problem.Message.Contains("KVM could not map [0x400000000000, 0x400002000000)",
+            StringComparison.Ordinal)));
+        Assert.AreEqual(!isOfKvm, maps.Single().Message.Contains("and QEMU goes on", StringComparison.Ordinal));
+        Assert.AreEqual(isOfKvm ? 1 : 0, own.Length);
+        Assert.IsTrue(own.All(static problem => problem.Severity == Severity.Error && problem.Message.Contains("QEMU ended when this log was written: "
+            + "\"kvm_set_user_memory_region: KVM_SET_USER_MEMORY_REGION failed, slot=10", StringComparison.Ordinal)));
+    }
+
     [TestMethod]
     public void A_limit_on_locked_memory_that_was_exceeded_is_told_with_its_size()
     {
