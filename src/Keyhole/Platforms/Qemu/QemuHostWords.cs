@@ -85,7 +85,8 @@ internal static class QemuHostWords
                 Severity.Warning,
                 ProblemCodes.GuestDoesNotStart,
                 string.Create(CultureInfo.InvariantCulture,
-                    $"QEMU said in the host's log that KVM could not map [0x{range.Start:x}, 0x{range.End:x}) ") + "of a guest's addresses (\"KVM_SET_USER_MEMORY_REGION failed\"), and ended with that; if it was this guest, it does not run",
+                    $"QEMU said in the host's log that KVM could not map [0x{range.Start:x}, 0x{range.End:x}) ")
+                    + "of a guest's addresses (\"KVM_SET_USER_MEMORY_REGION failed\"), and ended with that; if it was this guest, it does not run",
                 range.Start,
                 range.End));
         }
