@@ -88,6 +88,21 @@ public sealed class GuestsXenTests
             Verify(HvmGuest.Replace(was, isNow, StringComparison.Ordinal), "--type", "hvm", "--memory", "512").Output);
     }
 
+    /// <summary>Xen marks the firmware's lines with the guest's number, and an attached console does not.</summary>
+    [TestMethod]
+    [DataRow("(d1) ", true)]
+    [DataRow("", true)]
+    [DataRow("(d2) HVM Loader\n(d2) Detected Xen v4.16.1\n(d1) ", false)]
+    public void hvmloader_names_the_Xen_that_a_guest_ran_under(string mark, bool isNamed)
+    {
+        string log = $"{mark}Detected Xen v4.12.1-1.el7\n{HvmGuest.Replace("DMI: Xen HVM domU, BIOS 4.0.1 01/13/2011\n", "", StringComparison.Ordinal)}";
+
+        string words = Words(Verify(log, "--type", "hvm", "--memory", "512").Output);
+
+        Assert.AreEqual(isNamed, words.Contains("The log is of a guest under Xen 4.12 (line 1)", StringComparison.Ordinal), words);
+        Assert.AreEqual(isNamed, words.Contains("The log is of a guest under Xen", StringComparison.Ordinal), words);
+    }
+
     private static CommandRun Verify(string log, params string[] options)
     {
         string host = Path.Combine(Path.GetTempPath(), $"keyhole-{Guid.NewGuid():N}.log");
