@@ -13,8 +13,9 @@ internal sealed class ConsoleFollower : IDisposable
     /// <summary>A guest that says more than this says nothing new about its memory.</summary>
     private const int MaxBytes = 4 * 1024 * 1024;
 
-    // The last line of the memory setup; and that the kernel has got through its own start.
-    private static readonly string[] s_setupDone = ["available for PCI devices", "Cannot find an available gap in the 32-bit address range"];
+    // The last line of the memory setup, in the words of Linux 3.2 to 7.2 (before 3.5: "Allocating PCI resources starting at b0000000 (gap: …)"); and
+    // that the kernel has got through its own start.
+    private static readonly string[] s_setupDone = ["available for PCI devices", "Allocating PCI resources starting at ", "gap in the 32"];
     private static readonly string[] s_started = [" as init process", "Freeing unused kernel"];
 
     private readonly Stream _stream;
@@ -53,7 +54,10 @@ internal sealed class ConsoleFollower : IDisposable
         }
     }
 
-    public bool SetupDone => ContainsAny(Text, s_setupDone);
+    public bool SetupDone => IsSetupDone(Text);
+
+    /// <summary>Whether a text has the last line of a kernel's memory setup.</summary>
+    internal static bool IsSetupDone(string text) => ContainsAny(text, s_setupDone);
 
     public bool Started => ContainsAny(Text, s_started);
 

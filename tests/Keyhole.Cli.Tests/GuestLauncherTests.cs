@@ -2,6 +2,7 @@
 
 using System;
 using System.IO;
+using System.Linq;
 using System.Text;
 using System.Threading;
 using Keyhole.Captures;
@@ -45,6 +46,26 @@ public sealed class GuestLauncherTests
             Assert.AreEqual(expected, problem.ToString());
             launcher.Destroy();
             Assert.AreEqual("xl destroy 5", dom0.Done[^1]);
+        }
+    }
+
+    /// <summary>Each release's own words, with a gap for PCI devices and without one.</summary>
+    [TestMethod]
+    [DataRow("3.2")]
+    [DataRow("3.4")]
+    [DataRow("3.5")]
+    [DataRow("4.11")]
+    [DataRow("4.12")]
+    [DataRow("6.12")]
+    public void The_end_of_a_kernels_memory_setup_is_seen_whatever_its_release(string release)
+    {
+        foreach (string map in new[] { "0 9f000 ram\n100000 40000000 ram\nfec00000 fec01000 reserved\n", "0 9f000 ram\n100000 ffc00000 ram\n" })
+        {
+            string[] log = [.. CommandRun.WithInput(System.Text.Encoding.UTF8.GetBytes(map), "boot", "--guest-map", "-", "--nr-pages", "262144",
+                "--kernel", release, "--json").Json().GetProperty("log").EnumerateArray().Select(static line => line.GetString()!)];
+
+            Assert.IsTrue(ConsoleFollower.IsSetupDone(log[^1]), string.Join('\n', log));
+            Assert.IsFalse(ConsoleFollower.IsSetupDone(string.Join('\n', log[..^1])), string.Join('\n', log));
         }
     }
 
