@@ -98,7 +98,12 @@ internal sealed partial class QemuArguments
             Refusal = _refusal is not null ? _refusal
                 : _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
             Rules = dialect != QemuDialect.CommandLine ? null : new(_processors, [.. _machine.Select(static property => property.Name)],
-                _references.Refusal([.. _devices.Select(static one => one.Device), .. _jsonDevices])) { Options = RareOptions() },
+                _references.Refusal([.. _devices.Select(static one => one.Device), .. _jsonDevices], MachineSwitch("usb")))
+                {
+                    Options = RareOptions(),
+                    HasNodesWithoutMemory = _options.Exists(static option => IsNode(option))
+                        && !_options.Exists(static option => IsNode(option) && HasMemory(option.Value!)),
+                },
             FirmwareFile = InputError.OneLine(file, 200),
             Firmware = QemuFirmwareGuess.NameOf(file, isFlash),
             Cpu = cpu,
@@ -126,6 +131,12 @@ internal sealed partial class QemuArguments
         };
         return new GuestDocument { Guest = spec, Remarks = [.. _remarks] };
     }
+
+    private static bool IsNode((string Name, string? Value) option) =>
+        option.Name.AsSpan().TrimStart('-') is "numa" && option.Value is { } value
+            && (value == "node" || value.StartsWith("node,", StringComparison.Ordinal));
+
+    private static bool HasMemory(string node) => node.Contains(",mem", StringComparison.Ordinal);
 
     /// <summary>The options that not every release has, each once.</summary>
     private ImmutableArray<(string Name, string? Value)> RareOptions() =>

@@ -16,6 +16,9 @@ internal sealed record QemuCommandRules(QemuProcessors Processors, ImmutableArra
     /// <summary>The words that were asked for are those of this release and later ones.</summary>
     private static readonly QemuVersion s_namesMachine = new(7, 2);
 
+    /// <summary>Before, QEMU shared the memory out among nodes that have none.</summary>
+    private static readonly QemuVersion s_givesNodesNoMemory = new(5, 2);
+
     /// <summary>Properties of the PC boards: all that 7.2, 10.0 and 11.1 list, and those that they take and do not list.</summary>
     private static readonly ImmutableHashSet<string> s_properties = ImmutableHashSet.Create(StringComparer.Ordinal,
         "accel", "acpi", "append", "aux-ram-share", "boot", "bus-lock-ratelimit", "confidential-guest-support", "cxl", "cxl-fmw",
@@ -28,9 +31,13 @@ internal sealed record QemuCommandRules(QemuProcessors Processors, ImmutableArra
     /// <summary>The options that not every release has, with what follows them, in their order.</summary>
     public ImmutableArray<(string Name, string? Value)> Options { get; init; } = [];
 
+    /// <summary>Whether there are NUMA nodes (<c>-numa node</c>), and none has memory.</summary>
+    public bool HasNodesWithoutMemory { get; init; }
+
     /// <inheritdoc/>
     public bool Equals(QemuCommandRules? other) => other is not null && Processors.Equals(other.Processors)
-        && MachineProperties.SequenceEqual(other.MachineProperties) && Options.SequenceEqual(other.Options) && OfDevices == other.OfDevices;
+        && MachineProperties.SequenceEqual(other.MachineProperties) && Options.SequenceEqual(other.Options)
+        && HasNodesWithoutMemory == other.HasNodesWithoutMemory && OfDevices == other.OfDevices;
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Processors, MachineProperties.Length, OfDevices);
@@ -89,6 +96,12 @@ internal sealed record QemuCommandRules(QemuProcessors Processors, ImmutableArra
 
         if (IsMissing(QemuOptionNames.Vlan, emulator) && Options.Any(static option => option.Name == QemuOptionNames.Vlan))
             return OfCommand("Invalid parameter 'vlan'", "take vlan= out of -net and -netdev");
+        if (HasNodesWithoutMemory && emulator >= s_givesNodesNoMemory)
+        {
+            return OfCommand("total memory for NUMA nodes (0x0) should equal RAM size",
+                "give each node its memory: -object memory-backend-ram,id=m0,size=…, and -numa node,memdev=m0");
+        }
+
         return OfDevices;
     }
 

@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Keyhole.Diagnostics;
 
 namespace Keyhole.Guests;
@@ -34,12 +35,21 @@ internal sealed class QemuReferences
     }
 
     /// <summary>Why QEMU refuses the first of the devices that names what is not there, or has no network address; null where it takes all.</summary>
-    public StartRefusal? Refusal(IEnumerable<QemuDevice> devices)
+    /// <param name="devices">In QEMU's order: a device finds the buses of those before it alone.</param>
+    /// <param name="hasUsb">Whether the board has USB (<c>-usb</c>).</param>
+    public StartRefusal? Refusal(IEnumerable<QemuDevice> devices, bool hasUsb)
     {
+        bool hasScsi = false, hasPorts = false;
         foreach (QemuDevice device in devices)
         {
-            if ((_isWhole ? RefusalOf(device) : null) is { } refusal)
+            if (_isWhole && device["bus"] is null && WithoutBus(device.Driver, hasUsb, hasScsi, hasPorts) is { } alone)
+                return alone;
+            if ((_isWhole ? RefusalOf(device) ?? WithoutValue(device) : null) is { } refusal)
                 return refusal;
+            string model = QemuDevices.FullName(device.Driver);
+            hasUsb |= IsUsbController(model);
+            hasScsi |= IsScsiController(model);
+            hasPorts |= model.StartsWith("virtio-serial", StringComparison.Ordinal);
             if (device["mac"] is { } address && OwnerOf(device.Driver, "mac") is { } owner && !IsNetworkAddress(address) && !IsOfShell(address))
             {
                 return New($"Property '{owner}.mac' doesn't take value '{InputError.OneLine(address, 60)}'",
@@ -85,6 +95,39 @@ internal sealed class QemuReferences
 
         return null;
     }
+
+    /// <summary>A device for whose bus there is no controller.</summary>
+    private static StartRefusal? WithoutBus(string driver, bool hasUsb, bool hasScsi, bool hasPorts) => driver switch
+    {
+        "usb-tablet" or "usb-mouse" or "usb-kbd" or "usb-host" or "usb-hub" or "usb-storage" or "usb-bot" or "usb-uas" or "usb-redir" or "usb-audio"
+            or "usb-net" or "usb-mtp" or "usb-serial" or "usb-ccid" or "usb-wacom-tablet" or "usb-braille" when !hasUsb => New(
+                $"No 'usb-bus' bus found for device '{driver}'", "add a USB controller before it (-device qemu-xhci), or take the device out"),
+        "scsi-hd" or "scsi-cd" or "scsi-block" or "scsi-generic" when !hasScsi => New(
+            $"No 'SCSI' bus found for device '{driver}'", "add a SCSI controller before it (-device virtio-scsi-pci), or take the device out"),
+        "virtserialport" or "virtconsole" when !hasPorts => New(
+            $"No 'virtio-serial-bus' bus found for device '{driver}'",
+            "add a controller for it (-device virtio-serial-pci) before it, or take the device out"),
+        _ => null,
+    };
+
+    /// <summary>A device that lacks what it cannot do without. QEMU looks at its other properties first, of which these are known.</summary>
+    private static StartRefusal? WithoutValue(QemuDevice device) => device.Properties.Any(static property => property.Name is not ("id" or "bus"
+        or "addr" or "multifunction" or "bootindex" or "num-queues" or "disable-legacy" or "disable-modern" or "iothread" or "drive" or "serial"
+        or "share-rw" or "write-cache" or "lun" or "scsi-id" or "channel" or "unit" or "port")) ? null : QemuDevices.FullName(device.Driver) switch
+    {
+        "virtio-blk-pci" or "scsi-hd" or "usb-storage" when device["drive"] is null =>
+            New("drive property not set", $"give {device.Driver} its drive=, or take the device out"),
+        "ide-hd" when device["drive"] is null => New("No drive specified", "give ide-hd its drive=, or take the device out"),
+        "nvme" when device["serial"] is null => New("serial property not set", "give nvme a serial=, or take the device out"),
+        _ => null,
+    };
+
+    private static bool IsUsbController(string model) => model is "pci-ohci" || model.EndsWith("xhci", StringComparison.Ordinal)
+        || model.Contains("usb-uhci", StringComparison.Ordinal) || model.Contains("usb-ehci", StringComparison.Ordinal);
+
+    private static bool IsScsiController(string model) => model is "lsi53c895a" or "lsi53c810" or "lsi" or "pvscsi" or "am53c974" or "dc390"
+        or "usb-bot" or "usb-uas" || model.Contains("scsi-pci", StringComparison.Ordinal) || model.StartsWith("virtio-scsi", StringComparison.Ordinal)
+        || model.StartsWith("megasas", StringComparison.Ordinal) || model.StartsWith("mptsas", StringComparison.Ordinal);
 
     private bool IsThere(string property, string name)
     {
