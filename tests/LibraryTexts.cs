@@ -34,6 +34,33 @@ internal static partial class LibraryTexts
         return texts;
     }
 
+    /// <summary>Every string literal in the methods of one namespace, and each part of an interpolated one, with the type that has it.</summary>
+    public static IEnumerable<(string Type, string Text)> InNamespace(Type type, string name)
+    {
+        using FileStream file = File.OpenRead(type.Assembly.Location);
+        using var image = new PEReader(file);
+        MetadataReader metadata = image.GetMetadataReader();
+        List<(string, string)> texts = [];
+        foreach (MethodDefinitionHandle handle in metadata.MethodDefinitions)
+        {
+            MethodDefinition method = metadata.GetMethodDefinition(handle);
+            TypeDefinition owner = metadata.GetTypeDefinition(method.GetDeclaringType());
+            // What the compiler makes of a lambda or an iterator is a type within the one that has it.
+            while (!owner.GetDeclaringType().IsNil)
+                owner = metadata.GetTypeDefinition(owner.GetDeclaringType());
+            if (method.RelativeVirtualAddress == 0 || metadata.GetString(owner.Namespace) != name)
+                continue;
+            byte[] code = image.GetMethodBody(method.RelativeVirtualAddress).GetILBytes() ?? [];
+            foreach ((_, OpCode instruction, int operand) in Instructions(code))
+            {
+                if (instruction == OpCodes.Ldstr)
+                    texts.Add((metadata.GetString(owner.Name), metadata.GetUserString(MetadataTokens.UserStringHandle(operand & 0xff_ffff))));
+            }
+        }
+
+        return texts;
+    }
+
     /// <summary>The members that make a string of an enum where a phrase was meant: in a conditional expression the branches are strings first, and a
     /// setting in them is its bare name.</summary>
     public static int PlacesWhereSettingsBecomeStrings(Type type, string setting)
@@ -127,7 +154,7 @@ internal static partial class LibraryTexts
     private static readonly Dictionary<short, OpCode> s_opCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(static field => (OpCode)field.GetValue(null)!).ToDictionary(static opCode => opCode.Value);
 
-    /// <summary>A method's instructions; the operand is the target of a jump, a token, or 0.</summary>
+    /// <summary>A method's instructions; the operand is the target of a jump, the token of a method or a string, or 0.</summary>
     private static IEnumerable<(int At, OpCode Instruction, int Operand)> Instructions(byte[] code)
     {
         int next = 0;
@@ -151,7 +178,7 @@ internal static partial class LibraryTexts
             {
                 OperandType.ShortInlineBrTarget => next + 1 + unchecked((sbyte)code[next]),
                 OperandType.InlineBrTarget => next + 4 + BitConverter.ToInt32(code, next),
-                OperandType.InlineMethod => BitConverter.ToInt32(code, next),
+                OperandType.InlineMethod or OperandType.InlineString => BitConverter.ToInt32(code, next),
                 _ => 0,
             };
             next += size;
