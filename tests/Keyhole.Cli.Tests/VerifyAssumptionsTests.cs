@@ -169,14 +169,13 @@ public sealed class VerifyAssumptionsTests
     [DataRow("xen be: qdisk-51712: xen be: qdisk-51712: error: Failed to get \"write\" lock")]
     [DataRow("[00:04.0] xen_pt_register_regions: IO region 0 registered (size=0x01000000 base_addr=0xf6000000 type: 0x0)")]
     [DataRow("May 11 09:12:34 h qemu-system-x86_64[999]: kvm: terminating on signal 15 from pid 812")]
-    [DataRow("kvm: -device vfio-pci,host=0000:01:00.0,id=hostpci0: vfio 0000:01:00.0: failed to setup container for group 1")]
     public void QEMUs_own_log_is_told_for_what_it_is(string line)
     {
-        CommandRun run = OfKvm([line, "start failed: QEMU exited with code 1"]);
+        CommandRun run = OfKvm([line]);
         Assert.AreEqual(2, run.Status, run.Output);
         Assert.Contains("1: this is QEMU's own log (\"", run.Errors);
         string path = Path.GetTempFileName();
-        File.WriteAllText(path, line + "\nstart failed: QEMU exited with code 1\n");
+        File.WriteAllText(path, line + "\n");
         CommandRun guest = CommandRun.Of("plan", "--guest", path);
         Assert.AreEqual(2, guest.Status, guest.Output);
         Assert.Contains("1: QEMU's own log, without the command that started it", guest.Errors);

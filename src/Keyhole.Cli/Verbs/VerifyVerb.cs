@@ -194,7 +194,7 @@ internal static class VerifyVerb
             if (log is null)
                 return InputError.Missing("--dmesg", null, "what the guest's kernel printed is not told",
                     "name it with --dmesg: 'sudo dmesg' in the guest, or its console's log");
-            if ((NotCreated = NotCreatedIn(log)) is not null)
+            if ((NotCreated = GuestCreation.ReasonIn(log, plan.Guest.Type)) is not null)
             {
                 BootCount = 1;
                 return null;
@@ -232,9 +232,6 @@ internal static class VerifyVerb
             return null;
         }
 
-        /// <summary>Why, where the toolstack did not create the guest and nothing of a kernel or firmware is in the log; else null.</summary>
-        private static LogFact<string>? NotCreatedIn(LogScan log) => FirmwareVerifier.BootsIn(log).IsEmpty ? ToolstackErrors.Of(log) : null;
-
         public Parsed<BootHints> Look(HostDocument host, BootSource source, ParseResult parsed, int? number, CommandConsole console)
         {
             bool isDom0 = source.IsDom0(parsed);
@@ -243,7 +240,7 @@ internal static class VerifyVerb
                 return InputError.NothingInIt("--dmesg", null, "the host's map comes from no log, so it holds no boot",
                     "name what the kernel printed with --dmesg");
             Name ??= "the host's log";
-            if (!isDom0 && (NotCreated = NotCreatedIn(scan)) is not null)
+            if (!isDom0 && (NotCreated = GuestCreation.ReasonIn(scan, GuestType.Pv)) is not null)
             {
                 BootCount = 1;
                 return new BootHints { Layout = static pages => GuestLayout.OfXl(pages) };

@@ -180,6 +180,9 @@ public sealed record LogScan
     /// each. Empty where nothing was lost, and where who read the source was told.</summary>
     public ImmutableArray<string> Unread { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>Why a KVM guest was not started, where the log is of such a start; null elsewhere, and where nobody looked for it.</summary>
+    internal StartError? StartError { get; init; }
+
     /// <summary>Lines that stand for others which somebody or a program has left out; of more the first 64.</summary>
     internal ImmutableArray<int> Omissions { get; init => field = Given.Array(value); } = [];
 

@@ -48,6 +48,7 @@ public sealed class LogScanner
     private readonly WrappedLine _held = new();
     private readonly RepeatedLines _repeated = new();
     private readonly PciLogBuilder? _pci;
+    private readonly StartErrorLines? _starts;
     private readonly LifeSigns _signs = new();
     private readonly List<int> _omissions = [];
 
@@ -67,6 +68,7 @@ public sealed class LogScanner
         _text = text;
         _maps = new(sourceName);
         _pci = withPci ? new() : null;
+        _starts = withPci ? new() : null;
     }
 
     /// <summary>Reads <paramref name="stream"/> to its end. A log without any map is no error here: its list of maps is empty.</summary>
@@ -121,6 +123,7 @@ public sealed class LogScanner
             }
 
             _releases.Read(line, _text.Number);
+            _starts?.Read(line, _text.Number);
             if (OmissionMarks.KindOf(line) is OmissionKind.Written or OmissionKind.Counted && _omissions.Count < MostOmissions)
                 _omissions.Add(_text.Number);
             _isSign = _signs.AreWanted && !line.ContainsAny(LogMessages.Words) && _signs.Show(line);
@@ -290,5 +293,6 @@ public sealed class LogScanner
         LineCount = _text.Number,
         Omissions = [.. _omissions],
         Pci = _pci?.ToLog() ?? PciLog.Empty,
+        StartError = _starts?.ToError(),
     };
 }

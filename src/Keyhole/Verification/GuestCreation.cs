@@ -6,6 +6,7 @@ using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Planning;
@@ -32,15 +33,30 @@ public static class GuestCreation
     private static readonly string[] s_wordsOfMemory =
         ["Out of memory", "Cannot allocate memory", "ot enough memory", "(12 =", "free memory for the domain"];
 
+    /// <summary>What the toolstack, Xen or QEMU says, where a log has nothing of a guest's kernel and firmware and tells that the guest was not
+    /// created; else null.</summary>
+    /// <param name="scan">The log.</param>
+    /// <param name="type">Of the guest that was told: libxl creates no KVM guest, and libvirt's words on one may be of another.</param>
+    public static LogFact<string>? ReasonIn(LogScan scan, GuestType type)
+    {
+        ArgumentNullException.ThrowIfNull(scan);
+        // QEMU's words alone are no boot.
+        if (type == GuestType.Kvm && scan.StartError is { } error
+            && FirmwareVerifier.BootsIn(scan with { Pci = scan.Pci with { Refusal = null } }).IsEmpty)
+            return error.Words;
+        return FirmwareVerifier.BootsIn(scan).IsEmpty ? ToolstackErrors.Of(scan) : null;
+    }
+
     /// <param name="expected">The plan of the guest, and its boot.</param>
-    /// <param name="reason">What the toolstack or Xen says, from <see cref="ToolstackErrors.Of"/>.</param>
+    /// <param name="reason">From <see cref="ReasonIn"/>.</param>
     /// <param name="scan">The log.</param>
     public static BootVerification NotCreated(Boot expected, LogFact<string> reason, LogScan scan)
     {
         ArgumentNullException.ThrowIfNull(expected);
         ArgumentNullException.ThrowIfNull(scan);
+        StartError? ofQemu = scan.StartError is { } error && error.Words == reason && expected.Plan.Guest.Type == GuestType.Kvm ? error : null;
         // Another reason is no agreement.
-        bool agrees = expected.Outcome == GuestOutcome.Refused
+        bool agrees = ofQemu is not null ? QemuStart.IsForecast(expected, ofQemu) : expected.Outcome == GuestOutcome.Refused
             && (Error(expected.Plan) is not { Code: ProblemCodes.LargerThanHost }
                 || Array.Exists(s_wordsOfMemory, words => reason.Value.Contains(words, StringComparison.Ordinal)))
             && (expected.Message?.TrimEnd('.') is not { Length: > 0 } words
@@ -64,7 +80,7 @@ public static class GuestCreation
                     agrees),
             ],
             NotCompared = ["everything after the outcome"],
-            Explanations = [.. WhyNot(expected, reason)],
+            Explanations = [.. ofQemu is not null ? QemuStart.WhyNot(expected, ofQemu) : WhyNot(expected, reason)],
         };
     }
 
@@ -218,11 +234,11 @@ public static class GuestCreation
     private static string? Forecast(Boot expected) =>
         expected.Outcome == GuestOutcome.NotKnown ? null : Text(expected.Outcome, expected.Message);
 
-    private static Phrase ByForecast(Problem error) => error.Remedy is { } remedy
+    internal static Phrase ByForecast(Problem error) => error.Remedy is { } remedy
         ? $"By the forecast {error.Message}. What to change: {remedy}."
         : (Phrase)$"By the forecast {error.Message}.";
 
-    private static Problem? Error(Plan plan) => plan.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error);
+    internal static Problem? Error(Plan plan) => plan.Problems.FirstOrDefault(static problem => problem.Severity == Severity.Error);
 
     private static string Text(GuestOutcome outcome, string? words) => words is { Length: > 0 } && outcome != GuestOutcome.Boots
         ? $"{outcome.NameOf()}: \"{words}\"" : outcome.NameOf();

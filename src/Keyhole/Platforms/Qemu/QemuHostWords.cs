@@ -20,6 +20,8 @@ internal static class QemuHostWords
     private const string BarAlone = ". With this guest that is no RAM but a BAR: no other device reaches it, and QEMU goes on (\"PCI peer-to-peer "
         + "transactions on BARs are not supported\"), save where it is memory of its own as ivshmem's";
 
+    private const string BadAddress = "Bad address";
+
     /// <summary>Characters of a line of QEMU's that are quoted: the reason stands at its end.</summary>
     private const int MostOfWords = 300;
 
@@ -131,23 +133,39 @@ internal static class QemuHostWords
     /// <summary>That a log of the guest's start ends with words of QEMU's.</summary>
     internal static Problem LastWordsOf(QemuGuest guest, HostComplaints said)
     {
-        // Up to 5.1 QEMU named the error by its number.
-        bool isMemory = guest.LastWords.Contains("Cannot allocate memory", System.StringComparison.Ordinal)
-            || guest.LastWords.EndsWith("VFIO_MAP_DMA: -12", System.StringComparison.Ordinal);
         // What ended a guest that ran may be a BAR that another device was to reach, and no RAM.
         bool isEnd = guest.LastWords.Contains(QemuLastWords.HardwareError, System.StringComparison.Ordinal)
             || guest.LastWords.Contains(QemuLastWords.SlotError, System.StringComparison.Ordinal);
-        bool isFault = !isEnd && guest.LastWords.Contains("Bad address", System.StringComparison.Ordinal);
+        bool isFault = guest.LastWords.Contains(BadAddress, System.StringComparison.Ordinal);
+        (string? cause, string? remedy) = isEnd && isFault ? default : CauseOf(guest, guest.LastWords, said);
         return new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,
             $"QEMU {(isEnd ? "ended" : "did not start the guest")} when this log was written: \"{InputError.OneLine(guest.LastWords, MostOfWords)}\""
-                + (isFault ? ": Linux could not get the pages behind that part of the guest's RAM, as with a file on a filesystem that is full, or "
-                    + "huge pages of which none are left" : "")
-                + (isMemory ? ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had "
-                    + "no more" : ""),
-            Remedy: isFault ? "look whether what the guest's RAM is made of has room: df for its file's filesystem, HugePages_Free in /proc/meminfo"
-                : isMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null);
+                + (cause is null ? "" : $": {cause}"),
+            Remedy: remedy);
+    }
+
+    /// <summary>What stands behind such words, and what to do; nulls where they alone do not tell.</summary>
+    internal static (string? Cause, string? Remedy) CauseOf(QemuGuest guest, string words, HostComplaints said)
+    {
+        if (words.Contains(BadAddress, System.StringComparison.Ordinal))
+            return ("Linux could not get the pages behind that part of the guest's RAM, as with a file on a filesystem that is full, or huge pages "
+                + "of which none are left", "look whether what the guest's RAM is made of has room: df for its file's filesystem, HugePages_Free in "
+                + "/proc/meminfo");
+        // Up to 5.1 QEMU named the error by its number.
+        if (!words.Contains("Cannot allocate memory", System.StringComparison.Ordinal)
+            && !words.EndsWith("VFIO_MAP_DMA: -12", System.StringComparison.Ordinal))
+            return (null, null);
+        if (words.Contains("set up guest memory", System.StringComparison.Ordinal))
+            return ("Linux did not let QEMU have as much memory as the guest's RAM is: the host has not so much, or QEMU may not take it",
+                "give the guest less memory than the host has free, or raise what keeps QEMU below it (ulimit -v, a control group, "
+                    + "vm.overcommit_memory=2)");
+        if (words.Contains("backing store", System.StringComparison.Ordinal))
+            return ("Linux had not as many pages as that part of the guest's RAM takes, as where too few huge pages are left",
+                "look how many are left: HugePages_Free in /proc/meminfo");
+        return ("Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had no more",
+            said.ExceededLock is null ? MemoryLockRemedy(guest) : null);
     }
 
     private static void ReportMemoryLock(QemuGuest guest, QemuMachine machine, HostComplaints said, bool hasDevice, List<Problem> problems)
