@@ -87,11 +87,13 @@ internal sealed class HostSource
     /// <param name="unusedDenied">Why the verb has no use for <c>--denied</c>, as a remedy; null where it has one.</param>
     /// <param name="isMapFile">Whether the verb takes a file behind <c>--map</c> as its own.</param>
     /// <param name="isWhole">Whether this machine is wanted with what no plan needs.</param>
+    /// <param name="needsNoMap">Whether a log without a map will do.</param>
     public Parsed<HostDocument> Read(ParseResult parsed, CommandConsole console, string? unusedDenied = null, bool isMapFile = false,
-        bool isWhole = false)
+        bool isWhole = false, bool needsNoMap = false)
     {
         if (!Options(parsed, isMapFile).TryGet(out HostMapOptions? options, out InputError? error))
             return error;
+        options = options with { NeedsNoMap = needsNoMap };
         Parsed<HostDocument> read = parsed.GetValue(_host) is { } path ? ReadNamed(path, console, options)
             : new MachineCapture(console.Dom0).Read(isWhole);
         if (!read.TryGet(out HostDocument? map, out error))
@@ -131,6 +133,13 @@ internal sealed class HostSource
         TellOtherMaps(parsed, console, map);
         return map;
     }
+
+    /// <summary>The document with its description saying that nobody named the host: a guest that was pasted is often of another one.</summary>
+    public static HostDocument AsThisMachine(HostDocument host) => host.Description.StartsWith(ThisMachine, System.StringComparison.Ordinal) ? host
+        : host with { Description = $"{ThisMachine} ({host.Description})" };
+
+    /// <summary>What such a description begins with.</summary>
+    public const string ThisMachine = "this machine";
 
     private static PfnRange Pages(ByteRange range) => PfnRange.FromBounds(Pfn.Containing(range.Start), Pfn.AtOrAbove(range.End));
 

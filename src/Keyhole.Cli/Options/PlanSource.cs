@@ -88,9 +88,10 @@ internal sealed class PlanSource
     {
         PlatformTraits traits = Planner.PlatformOf(guest).Traits;
         // Firmware gives a guest's windows addresses of its own: then the host's map is of no need.
-        bool needsHost = source.IsNamed(parsed) || traits.KeepsHostAddresses || !traits.IsOvercommitted;
-        if (source.Read(parsed, console).TryGet(out HostDocument? host, out InputError? error))
-            return host;
+        bool needsMap = traits.KeepsHostAddresses || !traits.IsOvercommitted;
+        bool needsHost = source.IsNamed(parsed) || needsMap;
+        if (source.Read(parsed, console, needsNoMap: !needsMap).TryGet(out HostDocument? host, out InputError? error))
+            return source.IsNamed(parsed) ? host : HostSource.AsThisMachine(host);
         return needsHost ? error : HostDocument.Unknown;
     }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Globalization;
 using Keyhole.Addresses;
 using Keyhole.Answers;
+using Keyhole.Cli.Options;
 using Keyhole.Cli.Terminal;
 using Keyhole.Diagnostics;
 using Keyhole.Logs;
@@ -25,7 +27,8 @@ internal static class VerificationText
 
         bool hasFirmware = expected.Plan.Firmware is not null;
         string size = ByteSize.ToText(expected.Plan.Scenario.StartPages << Frames.Shift);
-        if (!hasFirmware)
+        // Of a guest with firmware the host decides less, and that it was not told has to be said.
+        if (!hasFirmware || expected.Plan.HostName.StartsWith(HostSource.ThisMachine, StringComparison.Ordinal))
             console.Ansi.WriteLine($"host:   {expected.Plan.HostName}");
         // Where nobody chooses a map there is nothing to name.
         string made = expected.Plan.Firmware is { } firmware ? $", firmware: {firmware.Name} {firmware.Version}"

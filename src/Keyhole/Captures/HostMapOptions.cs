@@ -18,4 +18,8 @@ public sealed record HostMapOptions
 
     /// <summary>Whether a guest's map is wanted: of a log the one that a kernel under Xen printed, of JSON a plan's or a boot's, too.</summary>
     internal bool IsGuests { get; init; }
+
+    /// <summary>Whether a log without a map is a host of which no map is known, where it tells something else of it: for guests whose map does not
+    /// depend on the host's.</summary>
+    public bool NeedsNoMap { get; init; }
 }

@@ -176,6 +176,8 @@ public static class HostMapReader
     {
         if (scan.Maps.IsEmpty && !options.IsGuests && options is { From: null, MapNumber: null or 1 } && LibxlsMap(head, sourceName) is { } guests)
             return guests;
+        if (scan.Maps.IsEmpty && options is { NeedsNoMap: true, From: null, MapNumber: null } && LogWithoutMap.Read(scan, sourceName) is { } mapless)
+            return mapless;
         if (scan.Maps.IsEmpty && !options.IsGuests && scan.Traits.Complaints.MapFailures is [var failure, ..])
         {
             return InputError.NothingInIt(sourceName, null,
