@@ -98,6 +98,61 @@ public sealed class VerifyNeedsTests
         }
     }
 
+    private const string Killer = "nginx invoked oom-killer: gfp_mask=0x140cca, order=0, oom_score_adj=0";
+    private const string Driver = "xhci_hcd 0000:00:06.0: probe with driver xhci_hcd failed with error -12";
+    private const string Init = "[    2.100000] Run /init as init process\n";
+
+    /// <summary>A program that takes all memory hours later, a device that is plugged in.</summary>
+    [TestMethod]
+    [DataRow(Init + "[ 7261.123456] " + Killer, "2 hours")]
+    [DataRow(Init + "[  301.123456] " + Driver, "5 minutes")]
+    [DataRow("[  601.123456] " + Driver, "10 minutes")]
+    // As dmesg -T, and as a console's stamps have it.
+    [DataRow("[Sun Nov 29 23:00:00 2026] Kernel command line: root=/dev/xvda\n"
+        + "[Mon Nov 30 02:30:00 2026] Out of memory: Killed process 113 (nginx) total-vm:9kB", "3 hours")]
+    [DataRow("[2026-11-30 02:00:00] Kernel command line: root=/dev/xvda\n[2026-11-30 02:15:00] " + Killer, "15 minutes")]
+    public void What_gets_no_memory_long_behind_the_boot_is_told_and_no_difference(string lines, string age)
+    {
+        foreach (string type in (string[])["pv", "hvm"])
+        {
+            string log = (type == "pv" ? Boot : $"{Boot[..Boot.IndexOf('\n', StringComparison.Ordinal)]}\n") + lines + "\n";
+            CommandRun run = OfGuest(log, type);
+            string text = run.Output.Replace("\n  ", " ", StringComparison.Ordinal);
+
+            Assert.AreEqual(0, run.Status, run.Output + run.Errors);
+            Assert.Contains("the log agrees with the forecast; long behind the boot it tells of a want of memory", text);
+            Assert.Contains($"It comes {age} behind the kernel's start: it is no part of the boot, and no difference from its forecast.", text);
+            using var answer = JsonDocument.Parse(OfGuest(log, type, "--json").Output);
+            Assert.IsTrue(answer.RootElement.GetProperty("agrees").GetBoolean());
+            Assert.AreEqual(0, answer.RootElement.GetProperty("differences").GetArrayLength());
+        }
+    }
+
+    [TestMethod]
+    [DataRow(Init + "[  120.123456] " + Killer)]
+    [DataRow("[  301.123456] " + Driver)]
+    [DataRow("[2026-11-30 02:00:00] Kernel command line: root=/dev/xvda\n[2026-11-30 02:01:30] " + Killer)]
+    // A journal's stamps jump where the guest's clock is set.
+    [DataRow("Nov 30 00:00:00 guest kernel: Kernel command line: root=/dev/xvda\nNov 30 02:00:00 guest kernel: " + Killer)]
+    public void What_may_be_of_the_boot_stays_a_difference(string lines)
+    {
+        CommandRun run = OfGuest($"{Boot}{lines}\n", "pv");
+
+        Assert.AreEqual(1, run.Status, run.Output + run.Errors);
+        Assert.DoesNotContain("no part of the boot", run.Output.Replace("\n  ", " ", StringComparison.Ordinal));
+    }
+
+    /// <summary>What differs within the boot is no less so for what comes later.</summary>
+    [TestMethod]
+    public void A_loss_within_the_boot_counts_beside_one_that_comes_later()
+    {
+        CommandRun run = OfGuest($"{Boot}[    1.500000] {Driver}\n{Init}[ 9000.500000] {Killer}\n", "pv", "--json");
+        using var answer = JsonDocument.Parse(run.Output);
+
+        Assert.AreEqual(1, run.Status, run.Output);
+        Assert.AreEqual(1, answer.RootElement.GetProperty("differences").GetArrayLength(), run.Output);
+    }
+
     [TestMethod]
     [DataRow("4096", true)]
     [DataRow("1024", false)]

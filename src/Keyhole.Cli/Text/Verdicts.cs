@@ -47,7 +47,8 @@ internal static class Verdicts
     public static string BehindSetup(BootVerification verification)
     {
         ObservedBoot boot = verification.Boot;
-        string needs = boot.Facts.HasNeeds ? "; behind that it tells of a want of memory" : "";
+        string needs = !boot.Facts.HasNeeds ? "" : boot.Facts.HasLateNeedsAlone ? "; long behind the boot it tells of a want of memory"
+            : "; behind that it tells of a want of memory";
         // Below 1 MiB lies the copy of a display's ROM.
         int? line = boot.Facts.FailedClaims.Where(static claim => claim.Value.Window.End > X86Layout.OneMiB)
             .Select(static claim => (int?)claim.Line).FirstOrDefault();

@@ -105,8 +105,27 @@ public sealed record BootFacts
     /// <summary>What the kernel or a driver says that it got no memory for, behind the memory setup: the first four.</summary>
     internal ImmutableArray<LogFact<string>> Needs { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>The lines of these, and how many seconds at least behind the kernel's start they come, that come so long behind it that they are
+    /// none of the boot.</summary>
+    internal ImmutableSortedDictionary<int, ulong> LateNeeds { get; init; } = ImmutableSortedDictionary<int, ulong>.Empty;
+
     /// <summary>Whether the log says, behind the memory setup, that something got no memory.</summary>
     public bool HasNeeds => !Needs.IsEmpty;
+
+    /// <summary>Whether it says so long behind the boot alone, as where a program takes all memory there is.</summary>
+    public bool HasLateNeedsAlone
+    {
+        get
+        {
+            foreach (LogFact<string> need in Needs)
+            {
+                if (!LateNeeds.ContainsKey(need.Line))
+                    return false;
+            }
+
+            return HasNeeds;
+        }
+    }
 
     /// <summary>Whether the kernel says that it sets up most of its memory later: until then that counts as taken.</summary>
     public bool DefersPages { get; init; }

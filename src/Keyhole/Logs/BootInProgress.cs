@@ -16,6 +16,12 @@ internal sealed class BootInProgress
         "Page tables:", "*** Building a PV", Vocabulary.PvhDom0sMap];
     private static readonly string[] s_startWords = ["Xen version", "Command line:", "Built-in command line:", "System RAM:"];
 
+    /// <summary>No boot takes so long, on whatever machine.</summary>
+    private const ulong NoBootTakesSeconds = 600;
+
+    /// <summary>A kernel whose first program has started has come up by then.</summary>
+    private const ulong BehindProgramsSeconds = 300;
+
     private readonly BootOwner _owner;
     private readonly int? _domain;
     private readonly int _firstLine;
@@ -30,6 +36,10 @@ internal sealed class BootInProgress
     private LogFact<string>? _sleep;
     private string? _xensCause;
     private ulong _milliseconds;
+    private long? _firstClock;
+
+    /// <summary>Seconds since the kernel's start of the line that was noted last, or at least that; null where it bears no stamp.</summary>
+    private ulong? _age;
     private bool _hasPanicked;
     private bool _hasBootConsole;
     private bool _isReplayed;
@@ -119,8 +129,18 @@ internal sealed class BootInProgress
         return _facts.BootFailure is not null || _facts.PanicMessage is not null || IsOver;
     }
 
-    /// <summary>Notes the stamp of a line of the boot's.</summary>
-    public void NoteTime(ulong? milliseconds) => _milliseconds = milliseconds ?? _milliseconds;
+    /// <summary>Notes the stamps of a line of the boot's.</summary>
+    public void NoteTime(LogLine line)
+    {
+        _milliseconds = line.Milliseconds ?? _milliseconds;
+        _firstClock ??= line.ClockSeconds;
+        _age = line.Milliseconds is { } own ? own / 1000
+            : line.ClockSeconds is { } clock && clock >= _firstClock ? (ulong)(clock - _firstClock.Value) : null;
+    }
+
+    /// <summary>Whether what a line says comes so long behind the kernel's start that it is none of the boot. Of a log that begins late it may be
+    /// more than is known.</summary>
+    private bool IsLongAfterBoot => _age >= (_facts.FirstProgramLine is null ? NoBootTakesSeconds : BehindProgramsSeconds);
 
     /// <summary>Whether a map is the one that the replay shows again.</summary>
     public bool HasAlready(LogMap map) => IsReplaying && _map is { } known && map.Kind == LogMapKind.GuestKernel
@@ -210,12 +230,16 @@ internal sealed class BootInProgress
         _hasLinesBehindMap |= message.IsBehindMap;
         _isBehindMap |= message.Kind == KernelMessageKind.OptionsTaken || (message.Kind == KernelMessageKind.NoExecute && _map is not null);
         _facts = _facts.With(message, line);
+        if (message.Kind == KernelMessageKind.Need && IsLongAfterBoot)
+            _facts = _facts with { LateNeeds = _facts.LateNeeds.SetItem(line, _age!.Value) };
         _lastLine = line;
     }
 
     /// <summary>Words of a kernel that got no memory, where nothing else of it is in the log: they show that it ran.</summary>
     public void AddAlone(in KernelMessage message, int line)
     {
+        // It may be all that is left of a boot.
+        _age = null;
         Add(message, line);
         _hasLinesBehindMap = true;
     }

@@ -204,7 +204,7 @@ public static class BootLog
                 boot = null;
             }
 
-            boot?.NoteTime(line.Milliseconds);
+            boot?.NoteTime(line);
             // A quotation may begin there: what ends behind it is no boot.
             if (message.Kind == KernelMessageKind.Sleep && boot is null)
                 boot = Begin(BootOwner.Unknown, console, line.Number);
@@ -234,7 +234,7 @@ public static class BootLog
             BootOwner owner = message.Kind == KernelMessageKind.Segment ? BootOwner.Guest : BootOwner.Unknown;
             boot = boot?.Takes(message) == true ? boot : Begin(owner, console, line.Number);
             boot.Add(message, line.Number);
-            boot.NoteTime(line.Milliseconds);
+            boot.NoteTime(line);
         }
     }
 

@@ -165,6 +165,7 @@ internal sealed class LogMessages
         {
             Domain = LogPrefix.DomainOf(line),
             Milliseconds = isXen ? null : LogPrefix.MillisecondsIn(line[..^text.Length]),
+            ClockSeconds = isXen ? null : ClockStamp.SecondsIn(line),
         };
     }
 }

@@ -142,6 +142,10 @@ public sealed record LogLine(int Number, LogSpeaker Speaker, string Text)
     /// <summary>Milliseconds since the boot by a kernel's own stamp; null without one.</summary>
     internal ulong? Milliseconds { get; init; }
 
+    /// <summary>Seconds by a stamp of a clock that does not jump while a kernel runs; null without one. Two of them tell how much later one line
+    /// is.</summary>
+    internal long? ClockSeconds { get; init; }
+
     /// <summary>Whether it says nothing of memory, and shows that its kernel goes on behind its map or an Oops.</summary>
     internal bool IsLifeSign { get; init; }
 

@@ -53,7 +53,17 @@ internal static class FailureExplanations
         $"Line {need.Line}: \"{need.Value}\": "
             + (NeedFindings.WindowBehind(need, facts, pci) is { } line
                 ? $"the driver gave up; a window of a device has no place (line {line}), for which drivers say the same, whatever memory there is."
-                : $"{KernelNeeds.SaysOf(need.Value)}."));
+                : $"{KernelNeeds.SaysOf(need.Value)}.")
+            + (facts.LateNeeds.TryGetValue(need.Line, out ulong age) ? $" It comes {AgeText(age)} behind the kernel's start: it is no part of the "
+                + "boot, and no difference from its forecast." : ""));
+
+    private static string AgeText(ulong seconds)
+    {
+        const ulong minute = 60;
+        const ulong hour = 60 * minute;
+        return seconds < 2 * hour ? string.Create(CultureInfo.InvariantCulture, $"{seconds / minute} minutes")
+            : string.Create(CultureInfo.InvariantCulture, $"{seconds / hour} hours");
+    }
 
     /// <summary>An Oops behind which the kernel goes on.</summary>
     public static IEnumerable<string> OfSurvived(BootFacts facts) => facts is { Survived: { } oops, AliveLine: { } line }

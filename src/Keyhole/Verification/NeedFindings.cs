@@ -10,7 +10,8 @@ namespace Keyhole.Verification;
 
 /// <summary>
 /// What does not work behind the memory setup because it got no memory: a device, a program. No forecast has it, and whether the setup went as
-/// forecast it does not say; but the guest is not as it was asked for.
+/// forecast it does not say; but the guest is not as it was asked for. What comes minutes or hours behind the boot, as where a program takes all the
+/// memory there is, is none of the boot's, and is told alone.
 /// </summary>
 internal static class NeedFindings
 {
@@ -22,7 +23,8 @@ internal static class NeedFindings
     /// <param name="facts">Of the boot.</param>
     /// <param name="pci">What the log says of BARs, where that is read.</param>
     public static IEnumerable<Finding> Of(BootFacts facts, PciLog? pci = null) => facts.Needs
-        .Where(need => KernelNeeds.Of(need.Value) is { IsLoss: true } && WindowBehind(need, facts, pci) is null)
+        .Where(need => KernelNeeds.Of(need.Value) is { IsLoss: true } && !facts.LateNeeds.ContainsKey(need.Line)
+            && WindowBehind(need, facts, pci) is null)
         .Select(static need => new Finding(What, null, need.Value, need.Line, Agrees: false));
 
     /// <summary>
