@@ -38,6 +38,30 @@ public sealed class ListedDevicesTests
         Encoding.ASCII.GetBytes(listing.Replace("\\t", "\t", StringComparison.Ordinal)),
         ["plan", "--host", CommandRun.Golden("plain4g.log"), "--devices", "-", "--json", .. guest]);
 
+    private const string Lshw = """
+          *-display
+               description: VGA compatible controller
+               bus info: pci@0000:01:00.0
+               resources: irq:149 memory:81000000-81ffffff memory:6000000000-6fffffffff ioport:e000(size=128)
+
+        """;
+
+    [TestMethod]
+    public void Ranges_of_lshw_are_enough_for_a_guest_that_sees_windows_where_the_host_has_them()
+    {
+        using JsonDocument plan = JsonDocument.Parse(Plan(Lshw, "--memory", "1024", "--pci", "01:00.0").Output);
+        Assert.Contains("0x81000000", plan.RootElement.GetProperty("problems").GetRawText());
+    }
+
+    [TestMethod]
+    public void Ranges_of_lshw_are_refused_for_a_guest_whose_firmware_places_BARs()
+    {
+        CommandRun run = Plan(Lshw, "--type", "kvm", "--memory", "1024", "--pci", "01:00.0");
+        Assert.AreEqual(2, run.Status);
+        Assert.Contains("a list of lshw, which does not tell", run.Errors);
+        Assert.Contains("lspci -vv", run.Errors);
+    }
+
     [TestMethod]
     public void A_listing_that_names_a_device_without_its_windows_is_not_called_another_machine_s()
     {

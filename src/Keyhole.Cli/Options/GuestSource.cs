@@ -190,6 +190,13 @@ internal sealed class GuestSource
                 (stream, name) => BarReader.Read(stream, name, file.Address));
             if (!read.TryGet(out PciListing? listing, out InputError? error))
                 return error;
+            if (listing.HasOnlyRanges && Planner.PlatformOf(guest).Traits.ForecastsFirmware)
+            {
+                return InputError.NotSupported(Files.Shown(file.Path), null,
+                    "a list of lshw, which does not tell what a firmware needs to place BARs: their kinds (64-bit, prefetchable, ROM)",
+                    "give what lspci -vv prints, as root");
+            }
+
             foreach (string remark in listing.Remarks)
                 console.Remark(remark);
             listed.AddRange(listing.Devices);

@@ -5,11 +5,13 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.IO;
 using System.Linq;
+using System.Text;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.E820;
 using Keyhole.Hosts;
 using Keyhole.Logs;
+using Keyhole.Pci;
 using Keyhole.Reading;
 
 namespace Keyhole.Captures;
@@ -185,6 +187,8 @@ public static class HostMapReader
                 s_withJournal);
         }
 
+        if (scan.Maps.IsEmpty && OtherDeviceList.InPlaceOfMap(Encoding.UTF8.GetString(head.Span)) is { } list)
+            return InputError.NothingInIt(sourceName, null, $"{list}, in which no memory map is", options.IsGuests ? s_guestsSources : s_sources);
         if (scan.Maps.IsEmpty)
             return InputError.NothingInIt(sourceName, null,
                 $"no memory map found in {Counted.Of(scan.LineCount, "line")}", options.IsGuests ? s_guestsSources : s_sources);

@@ -2,6 +2,7 @@
 
 using System;
 using System.IO;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
@@ -10,7 +11,8 @@ namespace Keyhole.Pci;
 
 /// <summary>
 /// Reads the memory windows of PCI functions from what <c>lspci -v</c> and <c>lspci -vv</c> print (also from its Region lines alone), from the boot
-/// log of a Linux, or from a device's <c>resource</c> file in sysfs; packed by gzip, bzip2, xz or zstd, too.
+/// log of a Linux, from devices' <c>resource</c> files in sysfs, or, without their kinds, from what <c>lshw</c> prints; packed by gzip, bzip2, xz or
+/// zstd, too.
 /// </summary>
 /// <remarks>Source: pciutils' lspci.c and ls-ecaps.c; Linux' pci-sysfs.c, setup-res.c and ioport.h.</remarks>
 public static class BarReader
@@ -60,10 +62,24 @@ public static class BarReader
         string text = PastedText.Plain(input.Decode());
         if (text.AsSpan().TrimStart().StartsWith("0x", StringComparison.OrdinalIgnoreCase))
             return new ResourceReader(sourceName).Read(text, address ?? AddressInPath(sourceName));
-        return LspciReader.HasHeader(text) || !KernelLogReader.HasDevice(text)
-            ? new LspciReader(sourceName, address).Read(text)
-            : KernelLogReader.Read(text, sourceName);
+        if (!LspciReader.HasHeader(text) && KernelLogReader.HasDevice(text))
+            return KernelLogReader.Read(text, sourceName);
+        Parsed<PciListing> read = new LspciReader(sourceName, address).Read(text);
+        if (read.TryGet(out PciListing? listing, out InputError? unread) ? TellsWindows(listing) : unread.Code != InputErrorCode.NothingInIt)
+            return read;
+        // What a terminal shows of other commands, in which lspci's own lines may only name the functions.
+        if (ResourceReader.HasRow(text))
+            return new ResourceReader(sourceName).Read(text, address ?? AddressInPath(sourceName));
+        if (listing is not null)
+            return listing;
+        if (LshwReader.IsOne(text))
+            return new LshwReader(sourceName).Read(text);
+        return OtherDeviceList.Of(text) is { } other
+            ? InputError.NotSupported(sourceName, null, $"{other.Name}, {other.Lacks}", OtherDeviceList.Remedy) : unread!;
     }
+
+    private static bool TellsWindows(PciListing listing) => listing.Devices.Any(static device => !device.Bars.IsEmpty || !device.Unplaced.IsEmpty
+        || !device.Requests.IsEmpty);
 
     /// <summary>One sentence for a window that has no address, for the user.</summary>
     internal static string Describe(PciAddress address, UnplacedWindow window)

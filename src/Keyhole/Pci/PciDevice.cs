@@ -225,8 +225,13 @@ public sealed record PciDevice(PciAddress Address, string Description, Immutable
 /// <param name="Remarks">What was passed over, for the user; no errors.</param>
 public sealed record PciListing(ImmutableArray<PciDevice> Devices, ImmutableArray<string> Remarks)
 {
+    /// <summary>Whether it tells where windows are, and not of what kind (64-bit, prefetchable, the ROM): enough for a guest that sees them where
+    /// the host has them, and too little for one whose firmware places them.</summary>
+    public bool HasOnlyRanges { get; init; }
+
     /// <inheritdoc/>
-    public bool Equals(PciListing? other) => other is not null && Devices.SequenceEqual(other.Devices) && Remarks.SequenceEqual(other.Remarks);
+    public bool Equals(PciListing? other) => other is not null && HasOnlyRanges == other.HasOnlyRanges
+        && Devices.SequenceEqual(other.Devices) && Remarks.SequenceEqual(other.Remarks);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Devices.Length, Remarks.Length);
