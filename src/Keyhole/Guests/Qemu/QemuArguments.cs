@@ -17,7 +17,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
     /// <summary>More devices than the 256 buses of a guest hold.</summary>
     private const int MaxDevices = 16384;
 
-    private const string OnlyParsed = "write the value itself: a command is read here and never run";
+    private const string OnlyParsed = "a command is read here and never run";
 
     private static readonly ImmutableArray<string> s_displays =
     [
@@ -130,7 +130,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 }
 
                 if (word.NeedsShell)
-                    Fail(NotSupported, word, NeedsShell(word), OnlyParsed);
+                    Fail(NotSupported, word, NeedsShell(word), $"write the options that it stands for: {OnlyParsed}");
                 if (word.Text.Contains("...", StringComparison.Ordinal) || word.Text.Contains('…', StringComparison.Ordinal))
                     _references.LeaveOut();
                 AddImage(word);
@@ -159,7 +159,19 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         }
     }
 
-    private static ErrorText NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
+    private static string NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
+
+    /// <summary>What to write where a shell would fill in an option's value.</summary>
+    private static string ExampleOf(ReadOnlySpan<char> option) => option switch
+    {
+        "m" => "the memory itself, such as -m 8G",
+        "smp" => "the number of processors itself, such as -smp 8",
+        "cpu" => "the model itself, such as -cpu host",
+        "machine" or "M" => "the machine type itself, such as -machine q35",
+        "bios" or "pflash" => "the file of the firmware itself",
+        "device" => "the device itself, such as -device vfio-pci,host=01:00.0",
+        _ => "the value itself",
+    };
 
     private void Fail(InputErrorCode code, QemuWord at, ErrorText what, string remedy) => _error ??= new InputError(code, sourceName,
         at.Line > 0 ? at.Line : null, what, remedy);
@@ -171,13 +183,18 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             or "vga" or "nic" or "net" or "readconfig";
         if (isDecisive && value.NeedsShell && !QemuShellValues.AreHarmless(name, value.Text))
         {
-            Fail(NotSupported, value, NeedsShell(value), OnlyParsed);
+            Fail(NotSupported, value, $"{NeedsShell(value)}, and the map depends on {option.Text}", $"write {ExampleOf(name)}: {OnlyParsed}");
             return;
         }
 
         string text = value.Text ?? "";
         if (value.NeedsShell)
+        {
             _references.LeaveOut();
+            if (text.Contains("$(", StringComparison.Ordinal) || text.Contains('`', StringComparison.Ordinal))
+                Remark($"what a shell puts in for {InputError.Quote(text)} behind {option.Text} is not known: nothing is taken for it");
+        }
+
         switch (name)
         {
             case "machine" or "M":

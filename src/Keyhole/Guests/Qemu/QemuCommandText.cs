@@ -304,7 +304,12 @@ internal sealed class QemuCommandText
             (outer, column) = (first, column + 1);
         IReadOnlyDictionary<string, string> literals =
             ShellLiterals.Above(lines, start, out IReadOnlyDictionary<string, ImmutableArray<QemuWord>> arrays);
-        var shell = new ShellWords(lines, start, column, 1, outer) { Literals = literals, Arrays = arrays };
+        var shell = new ShellWords(lines, start, column, 1, outer)
+        {
+            Literals = literals,
+            Arrays = arrays,
+            Splits = ShellLiterals.AreSplit(lines, start),
+        };
         shell.ReadInto(words);
         cutLine = shell.CutLine + 1;
         if (shell.Unclosed is not { } unclosed)

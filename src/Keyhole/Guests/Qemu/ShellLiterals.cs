@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Buffers;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -9,9 +8,9 @@ using System.Linq;
 namespace Keyhole.Guests;
 
 /// <summary>
-/// Variables, and arrays, that a script sets to plain text above its command, once and for all: no other line names them but to use them, and
-/// nothing else of the script can change them (a block that may be passed over, another file that is read, a here-document that only looks like a
-/// script).
+/// Variables, and arrays, that a script sets to plain text above its command, and appends to, once and for all: no other line names them but to
+/// use them, and nothing else of the script can change them (a block that may be passed over, another file that is read, a here-document that only
+/// looks like a script).
 /// Nothing is ever run.
 /// </summary>
 internal static class ShellLiterals
@@ -22,10 +21,8 @@ internal static class ShellLiterals
     /// <summary>More arrays than a script has: each is read.</summary>
     private const int MaxArrays = 100;
 
-    private static readonly Dictionary<string, string> s_none = [];
-
-    private static readonly SearchValues<char> s_plain =
-        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,+@%=-");
+    /// <summary>More than Linux hands to a program in one word: what is appended to itself would grow without bound.</summary>
+    private const int MostCharacters = 128 * 1024;
 
     /// <param name="lines">The text with the command.</param>
     /// <param name="end">The line in which the command starts, 0-based.</param>
@@ -34,7 +31,7 @@ internal static class ShellLiterals
         out IReadOnlyDictionary<string, ImmutableArray<QemuWord>> arrays)
     {
         List<(string Name, int Line, int Column, bool Adds)> fillings = [];
-        IReadOnlyDictionary<string, string> literals = Above(lines, end, fillings, out Dictionary<string, int> mentions);
+        Dictionary<string, Variable> variables = Above(lines, end, fillings, out Dictionary<string, int> mentions);
         var filled = new Dictionary<string, ImmutableArray<QemuWord>>(StringComparer.Ordinal);
         arrays = filled;
         foreach ((string name, int line, int column, bool adds) in fillings)
@@ -47,66 +44,168 @@ internal static class ShellLiterals
             }
 
             var words = ImmutableArray.CreateBuilder<QemuWord>();
-            new ShellWords(lines, line, column, 1) { IsArray = true, Literals = literals, Arrays = filled }.ReadInto(words);
+            new ShellWords(lines, line, column, 1) { IsArray = true, Literals = ValuesBefore(variables, line), Arrays = filled }.ReadInto(words);
             filled[name] = adds ? [.. filled[name], .. words] : words.ToImmutable();
         }
 
-        return literals;
+        return ValuesBefore(variables, end);
     }
 
-    private static IReadOnlyDictionary<string, string> Above(IReadOnlyList<string> lines, int end,
+    /// <summary>Whether the shell of a script takes apart at blanks what it fills in outside of quotes: zsh does not, nor does any that is told other
+    /// signs for it.</summary>
+    public static bool AreSplit(IReadOnlyList<string> lines, int end)
+    {
+        for (int i = 0; i < end; i++)
+        {
+            string line = lines[i];
+            if (line.Contains("IFS", StringComparison.Ordinal)
+                || (line.StartsWith("#!", StringComparison.Ordinal) && line.Contains("zsh", StringComparison.Ordinal)))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>A variable as far as the lines that were read set it.</summary>
+    /// <param name="Assignments">How often.</param>
+    /// <param name="Line">The last time, 0-based.</param>
+    /// <param name="Used">The variables in its value.</param>
+    private sealed record Variable(string Value, int Assignments, int Line, HashSet<string> Used);
+
+    private static Dictionary<string, string> ValuesBefore(Dictionary<string, Variable> variables, int line) =>
+        variables.Where(one => one.Value.Line < line).ToDictionary(static one => one.Key, static one => one.Value.Value, StringComparer.Ordinal);
+
+    private static Dictionary<string, Variable> Above(IReadOnlyList<string> lines, int end,
         List<(string Name, int Line, int Column, bool Adds)> arrays, out Dictionary<string, int> mentions)
     {
-        var found = new Dictionary<string, string>(StringComparer.Ordinal);
+        var found = new Dictionary<string, Variable>(StringComparer.Ordinal);
+        var values = new Dictionary<string, string>(StringComparer.Ordinal);
         mentions = new Dictionary<string, int>(StringComparer.Ordinal);
         int depth = 0;
         bool isQuoted = false;
+        bool isContinued = false;
         for (int i = 0; i < end; i++)
         {
             string line = lines[i];
             ReadOnlySpan<char> text = line.AsSpan().Trim();
+            bool isStatement = !isQuoted && depth == 0 && !isContinued;
+            isContinued = text.EndsWith("\\");
             if (text.IsEmpty || text[0] == '#')
                 continue;
             // What looks like a script and is none may end anywhere, and what is read from elsewhere say anything.
             if (text.Contains("<<", StringComparison.Ordinal))
             {
                 arrays.Clear();
-                return s_none;
+                return [];
             }
 
-            if (!isQuoted && depth == 0 && arrays.Count < MaxArrays
-                && TryArray(lines, i, out string array, out int column, out bool adds, out int last) && last < end)
+            int last = i;
+            if (isStatement && arrays.Count < MaxArrays
+                && TryArray(lines, i, out string array, out int column, out bool adds, out last) && last < end)
             {
                 arrays.Add((array, i, column, adds));
                 for (; i < last; i++)
                     CountMentions(lines[i], mentions);
                 CountMentions(lines[i], mentions);
+                isContinued = false;
+                continue;
+            }
+
+            if (isStatement && line[0] is not (' ' or '\t')
+                && found.Count < MaxCount && TryAssign(lines, i, found, values, out string name, out last) && last < end)
+            {
+                values[name] = found[name].Value;
+                for (; i < last; i++)
+                    CountMentions(lines[i], mentions);
+                CountMentions(lines[i], mentions);
+                isContinued = false;
                 continue;
             }
 
             if (ReadsMore(text))
-                arrays.Clear();
-            if (ReadsMore(text) || text[^1] == '\\')
-                found.Clear();
-            depth -= IsBlocksEnd(text) ? 1 : 0;
-            if (!isQuoted && depth == 0 && line[0] is not (' ' or '\t') && found.Count < MaxCount
-                && TryAssignment(text, out string name, out string value))
             {
-                found[name] = value;
+                arrays.Clear();
+                found.Clear();
+                values.Clear();
             }
 
+            depth -= IsBlocksEnd(text) ? 1 : 0;
             depth += IsBlocksStart(text) ? 1 : 0;
             isQuoted ^= IsOdd(text);
             CountMentions(text, mentions);
         }
 
-        foreach (string variable in new List<string>(found.Keys))
+        RemoveUncertain(found, mentions);
+        return found;
+    }
+
+    /// <summary>Takes out what a line sets or changes that was not read, and what is made of such.</summary>
+    private static void RemoveUncertain(Dictionary<string, Variable> found, Dictionary<string, int> mentions)
+    {
+        bool isChanged = true;
+        while (isChanged)
         {
-            if (mentions.GetValueOrDefault(variable) != 1)
-                found.Remove(variable);
+            isChanged = false;
+            foreach ((string name, Variable variable) in found.ToArray())
+            {
+                if (mentions.GetValueOrDefault(name) == variable.Assignments && variable.Used.All(used => used == name || found.ContainsKey(used)))
+                    continue;
+                found.Remove(name);
+                isChanged = true;
+            }
+        }
+    }
+
+    /// <summary>
+    /// <c>NAME=text</c> with quotes or without, with nothing in it that is not told above, and nothing behind it but a comment; <c>NAME+=text</c> and
+    /// <c>NAME="$NAME text"</c> where the name has a value. One that is set anew is not followed: who does that may mean either.
+    /// </summary>
+    private static bool TryAssign(IReadOnlyList<string> lines, int line, Dictionary<string, Variable> found, Dictionary<string, string> values,
+        out string name, out int last)
+    {
+        ReadOnlySpan<char> text = lines[line];
+        name = "";
+        last = line;
+        int start = 0;
+        foreach (string word in (ReadOnlySpan<string>)["export ", "readonly "])
+        {
+            if (text[start..].StartsWith(word))
+                start += word.Length + text[(start + word.Length)..].IndexOfAnyExcept(' ', '\t');
         }
 
-        return found.Count == 0 ? s_none : found;
+        int length = LengthOfName(text[start..]);
+        ReadOnlySpan<char> sign = text[(start + length)..];
+        bool adds = sign.StartsWith("+=");
+        if (length == 0 || (!adds && !sign.StartsWith("=")))
+            return false;
+        var words = ImmutableArray.CreateBuilder<QemuWord>();
+        var used = new HashSet<string>(StringComparer.Ordinal);
+        var shell = new ShellWords(lines, line, start + length + (adds ? 2 : 1), 1)
+        {
+            IsValue = true,
+            Literals = values,
+            Used = used,
+        };
+        shell.ReadInto(words);
+        last = shell.EndLine;
+        ReadOnlySpan<char> behind = lines[last].AsSpan(Math.Min(shell.EndColumn, lines[last].Length)).Trim(" \t;");
+        if (shell.Unclosed is not null || shell.CutLine is not null || words.Count > 1 || (words.Count == 1 && words[0].NeedsShell)
+            || !(behind.IsEmpty || behind[0] == '#'))
+            return false;
+        name = text.Slice(start, length).ToString();
+        string value = words.Count == 0 ? "" : words[0].Text;
+        bool isKnown = found.TryGetValue(name, out Variable? before);
+        if (isKnown != (adds || used.Contains(name)))
+            return false;
+        if (adds)
+            value = before!.Value + value;
+        if (value.Length > MostCharacters)
+            return false;
+        used.UnionWith(before?.Used ?? []);
+        found[name] = new(value, (before?.Assignments ?? 0) + 1, last, used);
+        return true;
     }
 
     /// <summary><c>NAME=(</c> or <c>NAME+=(</c> at the start of a line, and where its parenthesis is closed with nothing behind.</summary>
@@ -170,35 +269,6 @@ internal static class ShellLiterals
         }
 
         return open != '\0';
-    }
-
-    /// <summary><c>NAME=text</c>, <c>NAME="text"</c> or <c>NAME='text'</c>, with nothing in it that a shell would replace and nothing behind it but a
-    /// comment.</summary>
-    private static bool TryAssignment(ReadOnlySpan<char> text, out string name, out string value)
-    {
-        name = "";
-        value = "";
-        foreach (string word in (ReadOnlySpan<string>)["export ", "readonly "])
-        {
-            if (text.StartsWith(word))
-                text = text[word.Length..].TrimStart();
-        }
-
-        int length = LengthOfName(text);
-        if (length == 0 || length >= text.Length || text[length] != '=')
-            return false;
-        ReadOnlySpan<char> rest = text[(length + 1)..];
-        bool isQuoted = !rest.IsEmpty && rest[0] is '"' or '\'';
-        int end = isQuoted ? rest[1..].IndexOf(rest[0]) + 1 : rest.IndexOfAnyExcept(s_plain);
-        if (isQuoted && end == 0)
-            return false;
-        ReadOnlySpan<char> inner = isQuoted ? rest[1..end] : end < 0 ? rest : rest[..end];
-        ReadOnlySpan<char> behind = isQuoted ? rest[(end + 1)..] : end < 0 ? default : rest[end..];
-        bool isReplaced = isQuoted && rest[0] == '"' && inner.ContainsAny('$', '`', '\\');
-        bool isAlone = behind.IsEmpty || (behind[0] is ' ' or '\t' or ';' && (behind.Trim(" \t;").IsEmpty || behind.TrimStart(" \t;")[0] == '#'));
-        name = text[..length].ToString();
-        value = inner.ToString();
-        return isAlone && !isReplaced;
     }
 
     private static int LengthOfName(ReadOnlySpan<char> text)

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.Buffers;
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Linq;
 using System.Text;
 
 namespace Keyhole.Guests;
@@ -19,10 +17,8 @@ internal readonly record struct UnclosedQuote(int Line, string Text, bool IsApos
 /// <summary>Separates words as a POSIX shell does, up to the end of the command. What a shell would replace is kept as it stands and
 /// marked.</summary>
 /// <param name="outerQuote">The quote within which the whole command stands (<c>sh -c 'qemu …'</c>), and which ends it; NUL for none.</param>
-internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber, char outerQuote = '\0')
+internal sealed partial class ShellWords(IReadOnlyList<string> lines, int line, int column, int firstLineNumber, char outerQuote = '\0')
 {
-    private static readonly SearchValues<char> s_split = SearchValues.Create(" \t*?[~");
-
     private readonly StringBuilder _word = new();
     private int _line = line;
     private int _column = column;
@@ -35,6 +31,18 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
 
     /// <summary>Arrays whose words the text itself tells; see <see cref="ShellLiterals"/>.</summary>
     public IReadOnlyDictionary<string, ImmutableArray<QemuWord>>? Arrays { get; init; }
+
+    /// <summary>Takes the names of the variables that were filled in.</summary>
+    public ISet<string>? Used { get; init; }
+
+    /// <summary>Whether what stands behind <c>NAME=</c> is read: it ends with its line, and the values in it are not taken apart.</summary>
+    public bool IsValue { get; init; }
+
+    /// <summary>Whether the shell takes apart at blanks what it fills in outside of quotes, as POSIX says.</summary>
+    public bool Splits { get; init; }
+
+    /// <summary>The column in which the reading ended, 0-based, in <see cref="EndLine"/>.</summary>
+    public int EndColumn => _column;
 
     /// <summary>Whether an array's words are read, which a closing parenthesis ends and no end of a line does.</summary>
     public bool IsArray { get; init; }
@@ -122,9 +130,12 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                     break;
                 case '$' when _column + 1 < text.Length
                     && (char.IsAsciiLetterOrDigit(text[_column + 1]) || text[_column + 1] is '{' or '(' or '_' or '@' or '*'):
-                    ReadExpansion();
+                    ReadExpansion(words);
                     break;
                 case '`':
+                    KeepUpTo(EndOfCommand(text, _column));
+                    break;
+                case '~' when IsValue:
                     _needsShell = true;
                     Put(c);
                     _column++;
@@ -187,29 +198,6 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
         return true;
     }
 
-    /// <summary><c>"${NAME[@]}"</c>, a word for each of an array's; without quotes where a shell would leave the words as they are.</summary>
-    private bool TryArray(string text, ImmutableArray<QemuWord>.Builder words)
-    {
-        const string ends = "[@]}";
-        if (Arrays is not { Count: > 0 } arrays)
-            return false;
-        bool isQuoted = text[_column] == '"';
-        int start = _column + (isQuoted ? 1 : 0);
-        int end = text.IndexOf(ends, start, StringComparison.Ordinal);
-        if (end < 0 || !text.AsSpan(start).StartsWith("${") || !arrays.TryGetValue(text[(start + 2)..end], out ImmutableArray<QemuWord> found))
-            return false;
-        end += ends.Length;
-        if (isQuoted && (end >= text.Length || text[end++] != '"'))
-            return false;
-        if ((end < text.Length && text[end] is not (' ' or '\t' or ')' or ';' or '|' or '&' or '<' or '>' or '\'' or '"'))
-            || (!isQuoted && found.Any(static word => word.Text.Length == 0 || word.Text.AsSpan().ContainsAny(s_split)))
-            || words.Count + found.Length > QemuCommandText.MaxWords)
-            return false;
-        words.AddRange(found);
-        _column = end;
-        return true;
-    }
-
     private bool NextLine()
     {
         if (_line + 1 >= lines.Count)
@@ -225,6 +213,8 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
     {
         if (IsArray)
             return NextLine();
+        if (IsValue)
+            return false;
         int next = _line + 1;
         while (next < lines.Count && (lines[next].AsSpan().Trim().IsEmpty || lines[next].AsSpan().TrimStart()[0] == '#'))
             next++;
@@ -329,52 +319,17 @@ internal sealed class ShellWords(IReadOnlyList<string> lines, int line, int colu
                 continue;
             }
 
-            _needsShell |= c is '$' or '`';
+            if (c == '`' || (c == '$' && text.AsSpan(_column + 1).StartsWith("(")))
+            {
+                // Quotes within are the command's own.
+                KeepUpTo(EndOfCommand(text, _column));
+                continue;
+            }
+
+            _needsShell |= c is '$';
             _word.Append(c);
             _column++;
         }
-    }
-
-    /// <summary><c>$NAME</c> or <c>${NAME}</c> of a variable that is told.</summary>
-    private bool TryLiteral(string text, int at, out string value, out int length)
-    {
-        value = "";
-        length = 0;
-        if (Literals is not { Count: > 0 } literals)
-            return false;
-        bool isBraced = at + 1 < text.Length && text[at + 1] == '{';
-        int start = at + (isBraced ? 2 : 1);
-        int end = start;
-        while (end < text.Length && (char.IsAsciiLetterOrDigit(text[end]) || text[end] == '_'))
-            end++;
-        if (end == start || (isBraced && (end >= text.Length || text[end] != '}')) || !literals.TryGetValue(text[start..end], out string? told))
-            return false;
-        value = told;
-        length = end + (isBraced ? 1 : 0) - at;
-        return true;
-    }
-
-    /// <summary><c>$NAME</c>, <c>${…}</c> or <c>$(…)</c>, kept as it stands.</summary>
-    private void ReadExpansion()
-    {
-        string text = lines[_line];
-        // Without quotes a shell would take blanks and patterns apart.
-        if (TryLiteral(text, _column, out string value, out int length) && value.Length > 0 && !value.AsSpan().ContainsAny(s_split))
-        {
-            Begin();
-            _word.Append(value);
-            _column += length;
-            return;
-        }
-
-        Begin();
-        _needsShell = true;
-        char open = text[_column + 1];
-        int end = open is '{' or '(' ? text.IndexOf(open == '{' ? '}' : ')', _column) + 1 : _column + 2;
-        if (end <= 0)
-            end = text.Length;
-        _word.Append(text, _column, end - _column);
-        _column = end;
     }
 
     private void ReadBareJson()

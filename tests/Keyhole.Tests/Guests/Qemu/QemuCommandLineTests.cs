@@ -341,6 +341,10 @@ public sealed class QemuCommandLineTests
     [DataRow("RAM=4G qemu-img info a.img")]
     [DataRow("f() {\nRAM=4G\n}")]
     [DataRow("RAM='4G 8G'")]
+    [DataRow("A=4G\n[ -n \"$1\" ] && A=8G\nRAM=$A")]
+    [DataRow("A=4G\nRAM=\"$A$B\"")]
+    [DataRow("env \\\nRAM=4G")]
+    [DataRow("RAM=4G; export RAM")]
     [DataRow("#RAM=4G")]
     public void A_variable_that_may_have_another_value_is_not_filled_in(string above) =>
         StringAssert.Contains(Error($"{above}\nqemu-system-x86_64 -m $RAM -device pci-testdev"), "is filled in by a shell");

@@ -117,6 +117,62 @@ public sealed class QemuCommandSlipsTests
     }
 
     [TestMethod]
+    [DataRow("OPTS=\"-M q35 -m 1G\"\nOPTS=\"$OPTS -device pci-testdev\"\nqemu-system-x86_64 $OPTS -S")]
+    [DataRow("OPTS='-M q35'\nOPTS+=' -m 1G'\nOPTS=${OPTS}\" -device pci-testdev\" # the card\nqemu-system-x86_64 -S ${OPTS}")]
+    [DataRow("RAM=1G\nexport OPTS=\"-m $RAM \\\n  -device pci-testdev\"\nqemu-system-x86_64 \\\n $OPTS \\\n -S")]
+    [DataRow("sudo modprobe \\\n  vfio-pci\nMORE=\"\"\nOPTS=\"-m 1G $MORE\"\nqemu-system-x86_64 $OPTS $MORE -device pci-testdev")]
+    [DataRow("OPTS=\"-m 1G\"\nargs=( $OPTS )\nOPTS=\"$OPTS -device e1000\"\nqemu-system-x86_64 -m 1G -device pci-testdev")]
+    public void Options_that_a_script_appends_to_a_variable_are_followed(string text)
+    {
+        Assert.AreEqual(1UL << 20, QemuCommandLineTests.Read(text).MemoryKiB);
+        Assert.AreEqual("pci-testdev", Devices(text));
+    }
+
+    [TestMethod]
+    [DataRow("OPTS=\"-m 1G\"\nif [ -n \"$1\" ]; then\nOPTS=\"$OPTS -device pci-testdev\"\nfi")]
+    [DataRow("OPTS=\"-m 1G\"\n[ -n \"$1\" ] && OPTS=\"$OPTS -device pci-testdev\"")]
+    [DataRow("OPTS=\"-m 1G\"\nOPTS=\"$OPTS -device $CARD\"")]
+    [DataRow("OPTS=\"$OPTS -m 1G\"")]
+    [DataRow("OPTS=\"-m 1G\"\nsource ./more\nOPTS=\"$OPTS -device pci-testdev\"")]
+    [DataRow("OPTS=\"-m 1G -name 'a b'\"")]
+    [DataRow("IFS=,\nOPTS=\"-m 1G\"")]
+    [DataRow("#!/bin/zsh\nOPTS=\"-m 1G\"")]
+    public void Options_in_a_variable_that_may_be_others_are_not_put_in_and_are_named(string above)
+    {
+        string error = Error($"{above}\nqemu-system-x86_64 $OPTS");
+        Assert.Contains("\"$OPTS\" is filled in by a shell", error);
+        Assert.Contains("write the options that it stands for", error);
+    }
+
+    [TestMethod]
+    [DataRow("-smp $(nproc)", "$(nproc)", "-smp 8")]
+    [DataRow("-smp cores=`nproc`", "cores=`nproc`", "-smp 8")]
+    [DataRow("-m $(free -m | awk '/Mem/ { print $2 }')", "$(free -m | awk '/Mem/ { print $2 }')", "-m 8G")]
+    [DataRow("-m \"$(echo \"8G\")\"", "$(echo \"8G\")", "-m 8G")]
+    [DataRow("-m $((4 * 1024))", "$((4 * 1024))", "-m 8G")]
+    [DataRow("-cpu $MODEL,phys-bits=$(cat bits)", "$MODEL,phys-bits=$(cat bits)", "-cpu host")]
+    public void What_a_command_would_print_is_not_guessed_and_what_to_write_is_said(string option, string what, string example)
+    {
+        string error = Error($"qemu-system-x86_64 -M q35 {option} -device pci-testdev");
+        Assert.Contains($"\"{what}\" is filled in by a shell, and the map depends on {option.Split(' ')[0]}", error);
+        Assert.Contains($"such as {example}:", error);
+    }
+
+    [TestMethod]
+    [DataRow("-name \"vm-$(date \"+%s\")\"")]
+    [DataRow("-name `date | tr ' ' '-'`")]
+    [DataRow("-pidfile $(mktemp; true)")]
+    [DataRow("-device virtio-net-pci,netdev=n,mac=$MAC -netdev user,id=n,hostfwd=$(port; echo)")]
+    public void A_command_on_which_the_map_does_not_hang_takes_no_option_away_and_is_said(string option)
+    {
+        string text = $"qemu-system-x86_64 {option} -m 1G -device pci-testdev";
+        Assert.EndsWith("pci-testdev", Devices(text));
+        Assert.AreEqual(1UL << 20, QemuCommandLineTests.Read(text).MemoryKiB);
+        Assert.IsTrue(QemuCommandLineTests.ReadDocument(text).Remarks.Any(static remark => remark.Contains("is not known: nothing is taken for it",
+            System.StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
     [DataRow("args=( -m 1G )\nif [ -n \"$1\" ]; then\n  args+=( -device pci-testdev )\nfi")]
     [DataRow("args=( -m 1G )\nargs=( -m 2G )")]
     [DataRow("args+=( -m 1G )")]
