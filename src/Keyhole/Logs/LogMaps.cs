@@ -54,7 +54,7 @@ internal sealed class LogMaps
         CloseMap(_kernel);
         CloseGuests();
         LogMap[] maps = [.. _maps.OrderBy(static map => map.FirstLine).Select(static map => map.ToMap())];
-        return [.. maps.Where(map => !IsQuotation(map, maps))];
+        return [.. maps.Where(map => !IsQuotation(map, maps)).Select(map => BrokenMap.Settled(map, maps, _sourceName))];
     }
 
     /// <summary>Whether a line is one whole entry.</summary>
@@ -198,6 +198,8 @@ internal sealed class LogMaps
 
         if (LogPrefix.EndsWithin(line, speaker.Prefix))
             live.Damage(_sourceName, _number, line);
+        if (isStart && isOwn && speaker.IsRightBehindEntry)
+            live.BrokenOffLine = _number;
         speaker.NoteLineBetween(line, body, isOwn, isLast: ReferenceEquals(speaker, _lastToSpeak));
         if (isStart || speaker.IsOverAfter(isOwn))
             CloseMap(speaker);
@@ -233,6 +235,9 @@ internal sealed class LogMaps
         bool isDom0 = isXen && isMemoryMap && title.StartsWith("Dom", StringComparison.Ordinal);
         bool isEfi = isXen && isMemoryMap && title.StartsWith("EFI", StringComparison.Ordinal);
         bool isXenRam = !isMemoryMap && !title.Contains("physical RAM map", StringComparison.Ordinal);
+        bool isFirmwares = !isDom0 && !isEfi && (isXenRam || title.Contains("provided", StringComparison.Ordinal));
+        if (speaker.Live is { HasEntries: true } broken && isFirmwares && speaker.IsRightBehindEntry)
+            broken.BrokenOffLine = _number;
         speaker.Live?.NoteFollowing(isLog: true);
         CloseMap(speaker);
         speaker.HasTitled = true;

@@ -80,6 +80,8 @@ internal static class LogPrefix
         // "22:", an empty line that grep has numbered.
         if (line[^1] == ':' && !char.IsAsciiDigit(prefix[line.Length]) && !line[..^1].ContainsAnyExceptInRange('0', '9'))
             return false;
+        if (IsNumberOfEmptyLine(line, prefix))
+            return false;
         for (int i = 0; i < line.Length; i++)
         {
             if (line[i] != prefix[i] && !(char.IsAsciiDigit(line[i]) && char.IsAsciiDigit(prefix[i])))
@@ -87,6 +89,16 @@ internal static class LogPrefix
         }
 
         return true;
+    }
+
+    /// <summary>Whether a line is a number alone, and that of a later line than the entry's ("    18\t", "18 |"): an empty line that cat, less or an
+    /// editor has numbered.</summary>
+    private static bool IsNumberOfEmptyLine(ReadOnlySpan<char> line, ReadOnlySpan<char> prefix)
+    {
+        TextCursor entrys = new(prefix.TrimStart(' '));
+        TextCursor own = new(line.Trim(" \t"));
+        return entrys.TryDecimal(out uint before) && own.TryDecimal(out uint number) && number > before
+            && entrys.Rest is [' ' or '\t' or '|', ..] && own.Rest.Trim(" |").IsEmpty;
     }
 
     /// <summary>Since the boot, by the last bracket of what stands before a message: <c>[   67.480726]</c>. Null without a stamp of that

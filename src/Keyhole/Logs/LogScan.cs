@@ -114,6 +114,9 @@ public sealed record LogMap(
     /// somebody has written; null where nothing follows.</summary>
     internal bool? IsFollowedByLog { get; init; }
 
+    /// <summary>The line right behind its last entry that begins another boot or its map; null where none does.</summary>
+    internal int? BrokenOffLine { get; init; }
+
     /// <summary>Whether the map may go on with what one before it began, as where foreign lines stand within it.</summary>
     internal bool GoesOnWith(LogMap before) => before.Kind == Kind && !before.Entries.IsEmpty && !Entries.IsEmpty
         && Entries[0].Address >= before.Entries[^1].End;

@@ -53,6 +53,9 @@ internal sealed class MapInProgress
     /// <inheritdoc cref="LogMap.IsBehindProse"/>
     public bool IsBehindProse { get; set; }
 
+    /// <summary>The line right behind its last entry that begins another boot or its map, 1-based; 0 where none does.</summary>
+    public int BrokenOffLine { get; set; }
+
     public bool HasEntries => _entries.Count > 0;
 
     public bool HasError => _error is not null;
@@ -80,6 +83,7 @@ internal sealed class MapInProgress
         _repeats = 0;
         _isFollowed = null;
         IsBehindProse = false;
+        BrokenOffLine = 0;
         FirstLine = 0;
     }
 
@@ -234,6 +238,7 @@ internal sealed class MapInProgress
         IsBehindProse = IsBehindProse,
         IsTitled = IsTitled,
         IsFollowedByLog = _isFollowed,
+        BrokenOffLine = BrokenOffLine == 0 ? null : BrokenOffLine,
         Cuts = [.. _cuts],
         Garbled = [.. _garbled],
         BehindDamage = [.. _behindDamage],

@@ -34,6 +34,10 @@ internal sealed class MapSpeaker
     /// line.</summary>
     public bool HasProseBetween { get; private set; }
 
+    /// <summary>Whether nothing of its own, and nothing that somebody has written, stands between its last entry and the line that is being
+    /// read.</summary>
+    public bool IsRightBehindEntry => _ownLines == 0 && !HasProseBetween;
+
     public ReadOnlySpan<char> Prefix => _prefix.AsSpan(0, _prefixLength);
 
     /// <param name="line">No line of the map.</param>

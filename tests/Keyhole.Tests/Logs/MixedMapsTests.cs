@@ -97,6 +97,65 @@ public sealed class MixedMapsTests
         MapFixtures.AreSame(First, MapFixtures.Expect(MapFixtures.ReadText(Mixed(boot, boot))));
     }
 
+    [TestMethod]
+    [DataRow(3)]
+    [DataRow(4)]
+    [DataRow(5)]
+    [DataRow(6)]
+    public void A_map_amid_whose_lines_another_boot_begins_is_refused(int linesOfABlock)
+    {
+        foreach (bool isXens in new[] { true, false })
+        {
+            string[] blocks = [.. Blocks(First).Zip(Blocks(Second)).SelectMany(static pair => new[] { pair.First, pair.Second })];
+
+            InputError error = MapFixtures.ExpectError(MapFixtures.ReadText(string.Concat(blocks)));
+
+            Assert.Contains("another boot begins amid the map's lines: which of the lines that follow are whose is not to be seen", error.What);
+            IEnumerable<string> Blocks(string map) => Boot(map, "", isXens).Chunk(linesOfABlock)
+                .Select(static lines => string.Concat(lines.Select(static line => $"{line}\n")));
+        }
+    }
+
+    [TestMethod]
+    public void A_whole_map_right_behind_which_a_filter_has_put_the_next_boot_s_is_read()
+    {
+        foreach (bool isXens in new[] { true, false })
+        {
+            IEnumerable<string> filtered = new[] { First, Second, First }.SelectMany(map => Boot(map, "", isXens).Skip(1).SkipLast(1));
+
+            HostDocument map = MapFixtures.Expect(MapFixtures.ReadText(string.Join('\n', filtered)));
+
+            MapFixtures.AreSame(First, map);
+            Assert.HasCount(3, map.Log!.Maps);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("{0,6}\t{1}", "{0,6}\t")]
+    [DataRow("{0,6}\t{1}", "{0,6}")]
+    [DataRow("{0,4} | {1}", "{0,4} |")]
+    [DataRow("{0} {1}", "{0}")]
+    public void An_empty_line_that_has_been_numbered_is_no_entry_cut_short(string form, string empty)
+    {
+        foreach (int first in new[] { 1, 9, 1208 })
+        {
+            int number = first;
+            string text = string.Concat(Boot(First, "", isXens: false).SkipLast(1)
+                .Select(line => $"{string.Format(CultureInfo.InvariantCulture, form, number++, line)}\n"));
+            text += string.Format(CultureInfo.InvariantCulture, empty, number) + "\n";
+
+            MapFixtures.AreSame(First, MapFixtures.Expect(MapFixtures.ReadText(text)));
+        }
+    }
+
+    [TestMethod]
+    public void A_number_that_is_cut_is_no_empty_line()
+    {
+        string text = string.Concat(Boot(First, "", isXens: false).SkipLast(1).Select(static (line, i) => $"{1200 + i} {line}\n")) + "12\n";
+
+        Assert.Contains("cut short or garbled", MapFixtures.ExpectError(MapFixtures.ReadText(text)).What);
+    }
+
     private static string Mixed(IEnumerable<string> first, IEnumerable<string> second) =>
         string.Concat(first.Zip(second).Select(static pair => $"{pair.First}\n{pair.Second}\n"));
 
