@@ -115,6 +115,28 @@ public sealed class VerifyXenDeathTests
         Assert.Contains(expected, text);
     }
 
+    [TestMethod]
+    [DataRow("(XEN) Xen BUG at drivers/passthrough/amd/iommu_init.c:1386\n", "Xen BUG at drivers/passthrough/amd/iommu_init.c:1386")]
+    [DataRow("(XEN) FATAL TRAP: vector = 14 (page fault)\n(XEN) [error_code=0000] , IN INTERRUPT CONTEXT\n",
+        "FATAL TRAP: vector = 14 (page fault)")]
+    [DataRow("(XEN) [    3.123456] FATAL PAGE FAULT\n", "FATAL PAGE FAULT")]
+    [DataRow("(XEN) FATAL TRAP: vec 6, #UD[0000]\n(XEN) Xen version 4.14.0 (a@b) debug=n\n", "FATAL TRAP: vec 6, #UD[0000]")]
+    public void The_words_of_a_panic_without_its_frame_are_Xens_death(string lines, string words)
+    {
+        string text = Verify(Host + lines);
+
+        Assert.Contains($"Xen itself dies (line 9: \"{words}\")", text);
+    }
+
+    [TestMethod]
+    public void The_words_before_a_dump_are_the_reason_where_the_panic_is_not_in_the_log()
+    {
+        string text = Verify(Host + "(XEN) Xen BUG at arch/x86/efi/runtime.c:12\n" + Dump);
+
+        Assert.Contains("Xen itself dies (line 9: \"Xen BUG at arch/x86/efi/runtime.c:12\")", text);
+        Assert.Contains("Its call trace names common_interrupt, efi_get_time", text);
+    }
+
     /// <summary>A guest's end shows no code of Xen's.</summary>
     [TestMethod]
     public void What_an_earlier_dump_showed_is_not_told_of_a_later_panic()

@@ -151,6 +151,19 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
         return InputError.OneLine(text.Trim().TrimEnd(':'), MaxLength);
     }
 
+    /// <summary>What Xen says where it is about to end, without the panic that follows; null where a line has nothing of the kind.</summary>
+    /// <param name="text">A line of Xen's without its prefix.</param>
+    internal static BootFailure? AnnouncedByXen(ReadOnlySpan<char> text)
+    {
+        foreach (string words in Vocabulary.XensEnds)
+        {
+            if (text.TrimStart().StartsWith(words))
+                return new(BootFailureKind.XenPanic, InputError.OneLine(text.Trim(), MaxLength));
+        }
+
+        return null;
+    }
+
     /// <summary>What Xen says of its own end or a domain's; null where a line has nothing of the kind.</summary>
     /// <param name="text">A line of Xen's without its prefix; behind "Panic on CPU" with the reason that follows.</param>
     /// <param name="domain">Whose end it is; 0 of Xen itself.</param>

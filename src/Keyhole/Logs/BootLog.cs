@@ -46,6 +46,8 @@ public static class BootLog
         var trace = new XenTraceReader();
         // Of a dom0 of which the log has nothing before its end.
         (BootFailure Failure, LogLine Line)? dom0End = null;
+        // What Xen says before its panic: where the panic itself is not in the log it is all there is.
+        (BootFailure Failure, LogLine Line)? xensEnd = null;
         int nextMap = 0;
         foreach (LogLine line in scan.Lines)
         {
@@ -56,6 +58,7 @@ public static class BootLog
 
         for (; nextMap < scan.Maps.Length; nextMap++)
             AddMap(scan.Maps[nextMap]);
+        AddXensEnd();
         if (trace.Dump is { } dump)
             AddEnd(new(BootFailureKind.XenDump, "a dump of Xen's own registers"), 0, dump);
         // Where the log is cut behind the words that always come before an end, they are the end.
@@ -136,6 +139,7 @@ public static class BootLog
             {
                 failure = failure with { Trace = trace.Trace };
                 trace.Clear();
+                xensEnd = null;
             }
 
             if (boot is null && failure.IsXens)
@@ -158,6 +162,12 @@ public static class BootLog
             boot?.End(failure, line);
             if (boot is null && domain != 0 && failure.Kind == BootFailureKind.Crashed && ends.Count < MaxEnds)
                 ends.TryAdd(domain, (failure, line));
+        }
+
+        void AddXensEnd()
+        {
+            if (xensEnd is { } end)
+                AddEnd(end.Failure, 0, end.Line);
         }
 
         void AddFault(int? domain, string words, LogLine? end)
@@ -183,8 +193,16 @@ public static class BootLog
                     return;
                 }
 
-                trace.Clear();
+                if (BootFailure.AnnouncedByXen(line.Text) is { } announcement)
+                {
+                    xensEnd ??= (announcement, line);
+                    return;
+                }
+
                 bool isStart = BootInProgress.IsXensStart(line.Text);
+                if (isStart)
+                    AddXensEnd();
+                trace.Clear();
                 if (isStart || BootInProgress.IsXensBuilder(line.Text))
                     (boot?.TakesXen(isStart) == true ? boot : Begin(BootOwner.Dom0, MainConsole, line.Number)).AddXen(line);
                 else if (IsXensSleep(line.Text))

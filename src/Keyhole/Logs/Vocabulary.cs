@@ -111,6 +111,10 @@ internal static class Vocabulary
     // Xen.
     public const string Truncating = "Truncating RAM from ";
     public const string XenPanic = "Panic on CPU";
+
+    /// <summary>What Xen says in its panic, or right before it, and nowhere else.</summary>
+    public static readonly ImmutableArray<string> XensEnds = ["Xen BUG at ", "FATAL TRAP: ", "FATAL PAGE FAULT", "GENERAL PROTECTION FAULT", "DOUBLE FAULT"];
+
     public const string Crashed = "crashed";
     public const string Halted = "halted";
     public const string BuildingPvh = "Building a PVH Dom0";
@@ -269,6 +273,7 @@ internal static class Vocabulary
                 + "0x00100000-0xefffffff]"),
         new("xc_dom_alloc_segment", KernelMessageKind.Segment, Segment + "   kernel       : 0x1000000 -> 0x4a00000  (pfn 0x1000 + 0x3a00 pages)"),
         new(XenPanic, KernelMessageKind.Other, XenPanic + " 0:"),
+        .. XensEnds.Select(static words => new Saying(words, KernelMessageKind.Other, words)),
         new(KernelMapOwner.Unprivileged, KernelMessageKind.Other, KernelMapOwner.Unprivileged),
         new(XenTraceReader.OwnContext, KernelMessageKind.Other, "RFLAGS: 0000000000010046   " + XenTraceReader.OwnContext),
         new(XenTraceReader.Code, KernelMessageKind.Other, "   " + XenTraceReader.Code + "d0403a5ef8>] R amd_iommu_prepare+0x288/0x390"),
