@@ -100,7 +100,7 @@ public sealed record BootFacts
     /// <summary>Whether the log goes on behind the place where a kernel prints the map that its command line has changed, and has no such
     /// map.</summary>
     internal bool HasNoChangedMap => ChangedMapTitleLine is null && this is { OptionsTakenLine: not null } or { Memory: not null }
-        or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null };
+        or { PciGap: not null } or { Remapped: not null } or { Ramdisk: not null } or { FirstProgramLine: not null } or { AliveLine: not null };
 
     /// <summary>What the kernel or a driver says that it got no memory for, behind the memory setup: the first four.</summary>
     internal ImmutableArray<LogFact<string>> Needs { get; init => field = Given.Array(value); } = [];

@@ -18,6 +18,10 @@ namespace Keyhole.Logs;
 /// </summary>
 internal static class CommandLineEffects
 {
+    /// <summary>The kernel prints it after all options that it takes before anything else, whatever they change.</summary>
+    private const string NotTaken = "did not take effect as far as the log shows it: the kernel prints no \"user-defined physical RAM map\", which "
+        + "it does where it takes one";
+
     /// <summary>For one boot.</summary>
     /// <param name="commandLine">The kernel's own.</param>
     /// <param name="before">The map before the options; empty where it is not known.</param>
@@ -47,15 +51,27 @@ internal static class CommandLineEffects
             string told = option.Kind switch
             {
                 KernelMemoryOptionKind.Range => OfRange(option, before, after, edits, goesOn),
-                KernelMemoryOptionKind.Change => OfChange(option, exact >= 0 ? [] : before, after),
+                KernelMemoryOptionKind.Change =>
+                    after is null && goesOn && !edits.Any(edit => edit.Value.Range == option.Range) ? NotTaken
+                    : OfChange(option, exact >= 0 ? [] : before, after),
                 KernelMemoryOptionKind.Limit => OfLimit(option, before, after, edits, goesOn),
                 KernelMemoryOptionKind.Broken =>
                     $"is not a range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a "
-                        + $"limit of all RAM. {WhyBroken(option)}",
-                KernelMemoryOptionKind.ExactMap => after is null ? "" : $"took effect: the kernel's map is the one of line {after.Line}",
+                        + $"limit of all RAM. {(after is null && edits.IsEmpty && goesOn ? "The log shows no sign of such a limit. " : "")}"
+                        + WhyBroken(option),
+                KernelMemoryOptionKind.ExactMap => after is null ? (goesOn ? NotTaken : "")
+                    : $"took effect: the kernel's map is the one of line {after.Line}",
             };
             if (told.Length != 0)
                 yield return $"{name} {told}.";
+        }
+
+        if (after is not null || !goesOn)
+            yield break;
+        foreach (KernelMemoryOption option in KernelMemoryOptions.BehindDashes(commandLine.Value))
+        {
+            yield return $"{Shown(option.Text)} (line {commandLine.Line}) did not take effect: it stands behind \"--\", and what follows that is "
+                + "handed to init. Write it before.";
         }
     }
 
@@ -69,10 +85,10 @@ internal static class CommandLineEffects
     /// <summary>For a kernel on the bare machine: of the boot that printed a firmware's map.</summary>
     public static IEnumerable<string> OnHost(LogScan scan, LogMap firmware)
     {
-        (BootFacts facts, LogMap? after, int last) = FactsOf(scan, firmware);
+        (BootFacts facts, LogMap? after, _) = FactsOf(scan, firmware);
         bool isLeftOut = after is null && facts.ChangedMapTitleLine is not null;
         IEnumerable<string> told = facts.CommandLine is { } commandLine
-            ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: last != 0 && !isLeftOut) : [];
+            ? Of(commandLine, firmware.Entries, after, facts.Edits, goesOn: !isLeftOut && GoesOnBehind(scan, firmware)) : [];
         if (isLeftOut)
         {
             told = told.Append(
@@ -127,6 +143,42 @@ internal static class CommandLineEffects
         return (facts, after, last);
     }
 
+    /// <summary>Whether the log of the boot that printed a firmware's map goes on behind the place where the map would stand that its options have
+    /// changed, and no line is left out before that.</summary>
+    private static bool GoesOnBehind(LogScan scan, LogMap firmware)
+    {
+        int next = int.MaxValue;
+        int behind = int.MaxValue;
+        foreach (LogLine line in scan.Lines)
+        {
+            if (line.Number <= firmware.Line || line.Speaker != LogSpeaker.Kernel)
+                continue;
+            var message = line.IsLifeSign ? default : KernelMessage.Parse(line.Text);
+            if (message.Kind == KernelMessageKind.Release)
+            {
+                next = line.Number;
+                break;
+            }
+
+            // The first page is taken away once the options are taken.
+            bool isFirstPage = message is { Kind: KernelMessageKind.MapEdit, From.Start: 0, OldType: E820Type.Ram, NewType: E820Type.Reserved };
+            if (line.IsLifeSign || message.IsBehindMap || message.Kind == KernelMessageKind.OptionsTaken || isFirstPage)
+                behind = Math.Min(behind, line.Number);
+        }
+
+        foreach ((string line, int number) in scan.DeviceLines?.LinesOf(MachineLines.All) ?? [])
+        {
+            if (number > firmware.Line && line.Contains("pci 0000:", StringComparison.Ordinal))
+            {
+                behind = Math.Min(behind, number);
+                break;
+            }
+        }
+
+        return behind < next && !scan.Omissions.Any(line => line > firmware.Line && line < behind)
+            && !scan.Maps.Any(map => map.Kind == LogMapKind.LinuxFirmware && map.Line > firmware.Line && map.Line < behind);
+    }
+
     /// <summary>The options on Xen's command line, which does not know them.</summary>
     public static IEnumerable<string> OnXens(IEnumerable<LogLine> lines)
     {
@@ -175,10 +227,7 @@ internal static class CommandLineEffects
                 return $"took effect (line {edit.Line})";
         }
 
-        return goesOn
-            ? $"did not take effect as far as the log shows it: the kernel prints no \"user-defined physical RAM "
-                + $"map\", which it does where it takes one"
-            : "";
+        return goesOn ? NotTaken : "";
     }
 
     private static string OfLimit(KernelMemoryOption option, ImmutableArray<E820Entry> before, LogMap? after, ImmutableArray<LogFact<MapEdit>> edits,
@@ -199,7 +248,8 @@ internal static class CommandLineEffects
                 return $"took effect (line {edit.Line}): no RAM from {limit} on{MayLackItsSign(option, before, beyond)}";
         }
 
-        return !before.IsEmpty && goesOn && !HasRam(before, beyond) ? $"takes nothing away: this kernel has no RAM beyond {limit}" : "";
+        return before.IsEmpty || !goesOn ? ""
+            : HasRam(before, beyond) ? NotTaken : $"takes nothing away: this kernel has no RAM beyond {limit}";
     }
 
     /// <summary>"%START-OLD+NEW": judged by what the map had there before, where that is known.</summary>

@@ -43,6 +43,13 @@ internal static class KernelMemoryOptions
     /// <summary>More of them than a command line has room for.</summary>
     private const int MaxOptions = 256;
 
+    /// <summary>Those that stand behind "--".</summary>
+    public static IReadOnlyList<KernelMemoryOption> BehindDashes(string commandLine)
+    {
+        int at = commandLine.IndexOf(" -- ", StringComparison.Ordinal);
+        return at < 0 ? [] : Of(commandLine.AsSpan(at + 4));
+    }
+
     /// <summary>In the order of the command line.</summary>
     public static IReadOnlyList<KernelMemoryOption> Of(ReadOnlySpan<char> commandLine)
     {

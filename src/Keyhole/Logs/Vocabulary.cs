@@ -113,7 +113,8 @@ internal static class Vocabulary
     public const string XenPanic = "Panic on CPU";
 
     /// <summary>What Xen says in its panic, or right before it, and nowhere else.</summary>
-    public static readonly ImmutableArray<string> XensEnds = ["Xen BUG at ", "FATAL TRAP: ", "FATAL PAGE FAULT", "GENERAL PROTECTION FAULT", "DOUBLE FAULT"];
+    public static readonly ImmutableArray<string> XensEnds =
+        ["Xen BUG at ", "FATAL TRAP: ", "FATAL PAGE FAULT", "GENERAL PROTECTION FAULT", "DOUBLE FAULT"];
 
     public const string Crashed = "crashed";
     public const string Halted = "halted";
