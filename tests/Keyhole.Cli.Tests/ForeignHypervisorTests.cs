@@ -49,6 +49,26 @@ public sealed class ForeignHypervisorTests
     }
 
     [TestMethod]
+    [DataRow("SMAP type=01 base=0000000000000000 len=000000000009fc00\nreal memory  = 2147483648 (2048 MB)\n", "FreeBSD's words",
+        "compare the SMAP lines with the map that keyhole plan prints")]
+    [DataRow("Copyright (c) 1992-2023 The FreeBSD Project.\nreal memory  = 2147483648 (2048 MB)\n", "FreeBSD's words",
+        "booted with 'boot -v' FreeBSD prints the map, too")]
+    [DataRow("Copyright (c) 1995-2023 OpenBSD. All rights reserved.\n", "OpenBSD's words", "boot a Linux in the guest")]
+    [DataRow("This device cannot find enough free resources that it can use. (Code 12)\n", "Windows' words",
+        "which setting gives each BAR a place, keyhole compare tells")]
+    public void A_log_of_a_system_that_is_no_Linux_is_told_to_be_that(string log, string name, string remedy)
+    {
+        foreach (string[] guest in new[] { ["--type", "kvm", "--machine", "q35", "--firmware", "ovmf"], new[] { "--type", "hvm" } })
+        {
+            CommandRun run = With(log, ["verify", .. guest, "--host", CommandRun.Golden("plain4g.log"), "--memory", "2048", "--dmesg", "-"]);
+
+            Assert.AreEqual(2, run.Status);
+            Assert.Contains(name, run.Errors);
+            Assert.Contains(remedy, run.Errors);
+        }
+    }
+
+    [TestMethod]
     public void A_log_that_agrees_and_has_a_window_without_an_address_is_told_to_have_one()
     {
         const string log = """

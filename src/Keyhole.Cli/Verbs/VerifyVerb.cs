@@ -181,7 +181,8 @@ internal static class VerifyVerb
         public LogFact<string>? NotCreated { get; private set; }
 
         /// <summary>An error with Xen's own words, where the log has no more than these.</summary>
-        public InputError Named(InputError error) => Scan is { } scan ? XenRemarks.Named(QemuLog.Named(error, scan), scan)
+        public InputError Named(InputError error) => Scan is { } scan
+            ? XenRemarks.Named(QemuLog.Named(OtherSystem.Named(error, scan), scan), scan)
             : error;
 
         /// <summary>The comparison with the reason for the choice of the boot, where that is not the first.</summary>

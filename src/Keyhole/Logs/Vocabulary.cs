@@ -274,6 +274,7 @@ internal static class Vocabulary
                 + "0x00100000-0xefffffff]"),
         new("xc_dom_alloc_segment", KernelMessageKind.Segment, Segment + "   kernel       : 0x1000000 -> 0x4a00000  (pfn 0x1000 + 0x3a00 pages)"),
         new(XenPanic, KernelMessageKind.Other, XenPanic + " 0:"),
+        .. OtherSystem.Words.Select(static words => new Saying(words, KernelMessageKind.Other, words)),
         .. XensEnds.Select(static words => new Saying(words, KernelMessageKind.Other, words)),
         new(KernelMapOwner.Unprivileged, KernelMessageKind.Other, KernelMapOwner.Unprivileged),
         new(XenTraceReader.OwnContext, KernelMessageKind.Other, "RFLAGS: 0000000000010046   " + XenTraceReader.OwnContext),
