@@ -101,7 +101,7 @@ internal static class ShellLiterals
                 return [];
             }
 
-            int last = i;
+            int last;
             if (isStatement && arrays.Count < MaxArrays
                 && TryArray(lines, i, out string array, out int column, out bool adds, out last) && last < end)
             {

@@ -12,6 +12,9 @@ internal sealed partial class ShellWords
 {
     private static readonly SearchValues<char> s_split = SearchValues.Create(" \t*?[~");
 
+    /// <summary>What is more in options than words: a shell leaves it there, or makes something of it.</summary>
+    private static readonly SearchValues<char> s_noPlainOptions = SearchValues.Create("*?[~\"'\\`$");
+
     /// <summary><c>"${NAME[@]}"</c>, a word for each of an array's; without quotes where a shell would leave the words as they are.</summary>
     private bool TryArray(string text, ImmutableArray<QemuWord>.Builder words)
     {
@@ -95,7 +98,7 @@ internal sealed partial class ShellWords
         if (!Splits || !isAlone)
             return false;
         ReadOnlySpan<char> options = value.AsSpan().Trim();
-        if ((!options.IsEmpty && !QemuCommandText.IsOption(options)) || options.ContainsAny("*?[~\"'\\`$"))
+        if ((!options.IsEmpty && !QemuCommandText.IsOption(options)) || options.ContainsAny(s_noPlainOptions))
             return false;
         foreach (Range part in options.SplitAny(" \t\n"))
         {
