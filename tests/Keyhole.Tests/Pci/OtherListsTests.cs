@@ -6,7 +6,6 @@ using System.Linq;
 using System.Text;
 using Keyhole.Captures;
 using Keyhole.Diagnostics;
-using Keyhole.Hosts;
 using Keyhole.Pci;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
