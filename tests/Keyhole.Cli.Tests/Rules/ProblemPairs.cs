@@ -5,17 +5,8 @@ using System.Collections.Immutable;
 namespace Keyhole.Cli.Tests.Rules;
 
 /// <summary>The problems of plans, forecasts, comparisons and of <c>keyhole reserve</c>.</summary>
-internal static class ProblemPairs
+internal static partial class ProblemPairs
 {
-    private const string Pv = "name=\"net\"\ntype=\"pv\"\nkernel=\"/boot/vmlinuz\"\n";
-
-    public static ImmutableArray<RulePair> All { get; } =
-    [
-        RulePair.Of("maxmem-below-memory", "both are the same",
-            static () => Plan($"{Pv}memory=800\nmaxmem=700\n"),
-            static () => Plan($"{Pv}memory=800\nmaxmem=800\n")),
-    ];
-
-    private static CommandRun Plan(string guest) =>
-        CommandRun.Of("plan", "--host", RulePair.Fixture("golden", "plain4g.log"), "--guest", RulePair.Written("guest.cfg", guest), "--json");
+    // A list of its own for each file: what is static in a partial class is set in no order.
+    public static ImmutableArray<RulePair> All => [.. PvGuests(), .. PvPolicies()];
 }
