@@ -34,12 +34,12 @@ internal static class HyperTransportAdvice
         }
     }
 
-    /// <param name="remedy">What keeps the guest's RAM out of the range.</param>
-    public static void ReportRam(Host host, GuestSpec guest, string remedy, List<Problem> problems)
+    /// <param name="ramEnd">Where the guest's RAM ends.</param>
+    /// <param name="remedy">What keeps it out of the range.</param>
+    public static void ReportRam(Host host, GuestSpec guest, ulong ramEnd, string remedy, List<Problem> problems)
     {
-        // Without a device nothing is mapped for one, and no PVH guest can have one.
-        if (!IsAmd(host.Traits) || guest.Pci.IsEmpty || guest.Type == GuestType.Pvh
-            || guest.MaxmemKiB << 10 <= X86Layout.HyperTransportStart - Frames.FourGiB)
+        // Without a device nothing is mapped for one.
+        if (!IsAmd(host.Traits) || guest.Pci.IsEmpty || ramEnd <= X86Layout.HyperTransportStart)
             return;
         problems.Add(new(
             Severity.Warning,

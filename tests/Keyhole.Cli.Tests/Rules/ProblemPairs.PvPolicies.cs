@@ -70,7 +70,7 @@ internal static partial class ProblemPairs
         Pair("a device cannot be mapped to RAM there", "the guest has no device",
             static pci => Plan($"{Hvm}memory=1040000\n{pci}", Xen(lines: Amd, map: Huge)), Device, ""),
         Pair("a device cannot be mapped to RAM there", "its RAM ends below the range",
-            static memory => Plan($"{Hvm}memory={memory}\n{Device}", Xen(lines: Amd, map: Huge)), "1032193", "1032192"),
+            static memory => Plan($"{Hvm}memory={memory}\n{Device}", Xen(lines: Amd, map: Huge)), "1036041", "1036040"),
         Pair("a device cannot be mapped to RAM there", "the processor is Intel's",
             static maker => Plan($"{Hvm}memory=1040000\n{Device}", Xen(lines: maker, map: Huge)), Amd, Intel),
 

@@ -162,7 +162,8 @@ public sealed class NeighbourAdviceTests
     [TestMethod]
     [DataRow(GuestType.Kvm, 1008UL, null)]
     [DataRow(GuestType.Kvm, 1009UL, null)]
-    [DataRow(GuestType.Hvm, 1009UL, "less than 1008 GiB")]
+    [DataRow(GuestType.Hvm, 1011UL, null)]
+    [DataRow(GuestType.Hvm, 1012UL, "less than 1008 GiB")]
     public void RAM_that_reaches_into_the_HyperTransport_range_is_reported_on_AMD(GuestType type, ulong memoryGiB, string? remedy)
     {
         GuestSpec guest = new()

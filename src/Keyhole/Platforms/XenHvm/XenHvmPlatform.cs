@@ -26,8 +26,8 @@ internal sealed class XenHvmPlatform : IPlatform
         GuestReview.ReportNotPv("HVM", scenario.Guest, problems);
         GuestReview.ReportMaxmem(scenario.Guest, problems);
         DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
-        HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         HvmGuest guest = HvmGuest.Of(scenario);
+        HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, guest.Run?.HighEnd ?? 0, "give the guest less than 1008 GiB", problems);
         HvmReview.Report(scenario, guest, this, problems);
         HostSide.Report(scenario, problems);
         if (guest.NotModelled is { } what)

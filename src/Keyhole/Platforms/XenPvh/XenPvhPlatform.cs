@@ -47,27 +47,31 @@ internal sealed class XenPvhPlatform : IPlatform
 
     public bool UsesPolicy(Scenario scenario) => false;
 
-    public Problem? RefusalOf(Scenario scenario) => RefusedCombination.ProblemOf(scenario, this) ?? (scenario.Guest.Pci.IsEmpty ? null : new(
+    /// <summary>Of an older Xen it is told that it has no such guests: what libxl says of them is not said there.</summary>
+    public Problem? RefusalOf(Scenario scenario) => !ToolstackOf(scenario).HasPvh ? null
+        : RefusedCombination.ProblemOf(scenario, this) ?? (scenario.Guest.Pci.IsEmpty ? null : new(
         Severity.Error, ProblemCodes.GuestDoesNotStart, $"the guest is not created: {NoDevices}",
         Remedy: $"take {OwnWords.Devices(scenario.Guest.Toolstack)} out, or make the guest "
             + $"{OwnWords.Type(scenario.Guest.Toolstack, GuestType.Hvm)} or " + OwnWords.Type(scenario.Guest.Toolstack, GuestType.Pv)));
+
+    private static PvhToolstack ToolstackOf(Scenario scenario) => new(scenario.Host.Traits.XenVersion ?? s_usualXen);
 
     public Plan Plan(Scenario scenario)
     {
         ArgumentNullException.ThrowIfNull(scenario);
         List<Problem> problems = [];
-        GuestReview.ReportNotPv("PVH", scenario.Guest, problems);
+        PvhToolstack toolstack = ToolstackOf(scenario);
+        if (toolstack.HasPvh)
+            GuestReview.ReportNotPv("PVH", scenario.Guest, problems);
         GuestReview.ReportMaxmem(scenario.Guest, problems);
         DomainMemory.ReportTooLarge(scenario.Host, scenario.MachineMap, scenario.StartKiB, Traits.IsOvercommitted, problems);
         bool isTooSmall = DomainMemory.ReportTooSmall(scenario.StartKiB, DomainMemory.Kernel, problems);
-        HyperTransportAdvice.ReportRam(scenario.Host, scenario.Guest, "give the guest less than 1008 GiB", problems);
         Plan plan = Platforms.Plan.NotKnown(this, scenario, []);
         if (RefusalOf(scenario) is { } refusal)
             return plan with { Problems = [.. problems, refusal], Verdict = new(GuestOutcome.Refused,
                 RefusedCombination.WordsOf(scenario) ?? NoDevices) };
 
-        XenVersion xen = scenario.Host.Traits.XenVersion ?? s_usualXen;
-        var toolstack = new PvhToolstack(xen);
+        XenVersion xen = toolstack.Xen;
         if (!toolstack.HasPvh)
             return plan with { Problems = [.. problems, toolstack.None(scenario.Guest.Toolstack)], Verdict = new(GuestOutcome.NotKnown, null) };
         if (scenario.Guest.Features.IsShim && !toolstack.IsFirst)
