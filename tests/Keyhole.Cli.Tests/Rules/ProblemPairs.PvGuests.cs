@@ -98,10 +98,13 @@ internal static partial class ProblemPairs
     ];
 
     /// <summary>A guest of libvirt's Xen with a device.</summary>
-    private static string Libvirt(string machine, string type, string features = "", string memory = "800") =>
-        $"<domain type='xen'><name>net</name><memory unit='MiB'>{memory}</memory><os><type arch='x86_64' machine='{machine}'>{type}</type>"
-            + $"<kernel>/boot/vmlinuz</kernel></os>{features}<devices><hostdev mode='subsystem' type='pci' managed='yes'><source>"
-            + "<address domain='0x0000' bus='0x00' slot='0x03' function='0x0'/></source></hostdev></devices></domain>\n";
+    private static string Libvirt(string machine, string type, string features = "", bool twice = false)
+    {
+        const string device = "<hostdev mode='subsystem' type='pci' managed='yes'><source>"
+            + "<address domain='0x0000' bus='0x00' slot='0x03' function='0x0'/></source></hostdev>";
+        return $"<domain type='xen'><name>net</name><memory unit='MiB'>800</memory><os><type arch='x86_64' machine='{machine}'>{type}</type>"
+            + $"<kernel>/boot/vmlinuz</kernel></os>{features}<devices>{device}{(twice ? device : "")}</devices></domain>\n";
+    }
 
     /// <summary>A map of so many entries, every other one reserved, from 1 MiB on.</summary>
     private static string Striped(string count)

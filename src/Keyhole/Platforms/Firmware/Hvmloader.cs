@@ -24,6 +24,9 @@ internal static class Hvmloader
     /// <summary>The hole starts here where nothing else is said (HVM_BELOW_4G_MMIO_START).</summary>
     public const ulong UsualStart = 0xf000_0000;
 
+    /// <summary>Doubled as often as it can be, the hole starts here.</summary>
+    public const ulong LowestStart = 0x8000_0000;
+
     /// <summary>BARs end here: the last 64 MiB are hvmloader's and the platform's (RESERVED_MEMBASE).</summary>
     public const ulong End = 0xfc00_0000;
 

@@ -67,6 +67,9 @@ internal sealed record HvmGuest
     /// <summary>Whether that is for Xen's patch level alone: with an mmio_hole= that leaves hvmloader nothing to move the map is known.</summary>
     public bool DependsOnPatch { get; init; }
 
+    /// <summary>Whether that is for the devices' BARs alone, which are not told.</summary>
+    public bool DependsOnBars { get; init; }
+
     /// <summary>Whether every BAR has an address, and QEMU knows where RAM is.</summary>
     public bool PlacesAll => Refusal is null && Run is { PanicMessage: null, MovedBytes: 0, Placement: { } placement }
         && placement.CountUnplaced() == 0;
@@ -117,6 +120,8 @@ internal sealed record HvmGuest
         if (SharedDeviceMemory.RefusedOf(scenario, made.Rdm.DevicePolicy) is not null)
             return made with { Refusal = SharedDeviceMemory.Words };
         bool? movesRam = HvmStubDomain.MovesRam(settings, xen);
+        if (movesRam != false && topology.Unknown is { } bars && settings.HoleBytes == 0 && memory.LowEnd > Hvmloader.LowestStart)
+            return made with { NotModelled = made.NotModelled ?? HvmStubDomain.WhyBarsCount(bars), DependsOnBars = true };
         HvmloaderRun run = RunHvmloader(scenario, made, memory, movesRam ?? true);
         // Where it is not known whether hvmloader may, it matters alone if it would.
         if (movesRam is null && run.MovedBytes == 0)

@@ -18,6 +18,8 @@ internal static class HvmReview
     /// <summary>Unplaced BARs that get a problem of their own; of more the rest is counted.</summary>
     private const int MostNamed = 16;
 
+    public const string BarsWanted = "give the text of lspci -vv of the host, or the sizes of the device's BARs";
+
     public static void Report(Scenario scenario, HvmGuest guest, IPlatform platform, List<Problem> problems)
     {
         ReportDeviceMemory(scenario, guest, problems);
@@ -87,7 +89,7 @@ internal static class HvmReview
                 Severity.Warning,
                 ProblemCodes.BarsNotKnown,
                 $"where the BARs end up is not known: {unknown}; the map does not depend on them",
-                Remedy: "give the text of lspci -vv of the host, or the sizes of the device's BARs"));
+                Remedy: BarsWanted));
         }
     }
 

@@ -48,6 +48,10 @@ internal static class HvmStubDomain
             + $"later not; {known}";
     }
 
+    /// <summary>Why the map is not known where hvmloader moves RAM as BARs need it, and nobody tells what they need.</summary>
+    public static string WhyBarsCount(string unknown) =>
+        $"for a guest with a stubdomain, hvmloader moves RAM above 4 GiB where BARs need the room, and {unknown}";
+
     /// <summary>RAM that hvmloader moved is not where QEMU has it.</summary>
     public static Problem MovedRam(Scenario scenario, HvmGuest guest, HvmloaderRun run) => new(
         Severity.Error,

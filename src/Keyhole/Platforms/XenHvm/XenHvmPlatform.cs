@@ -32,7 +32,10 @@ internal sealed class XenHvmPlatform : IPlatform
         HostSide.Report(scenario, problems);
         if (guest.NotModelled is { } what)
         {
-            problems.Add(GuestReview.MapNotKnown(what) with { Remedy = guest.DependsOnPatch ? HvmStubDomain.HoleRemedy(scenario, guest) : null });
+            problems.Add(GuestReview.MapNotKnown(what) with
+            {
+                Remedy = guest.DependsOnBars ? HvmReview.BarsWanted : guest.DependsOnPatch ? HvmStubDomain.HoleRemedy(scenario, guest) : null,
+            });
             return Platforms.Plan.NotKnown(this, scenario, problems);
         }
 
@@ -58,7 +61,8 @@ internal sealed class XenHvmPlatform : IPlatform
             {
                 Message = run.PanicMessage ?? end,
                 Placement = run.Placement,
-                AcpiWindows = isPanic || !guest.Settings.HasAcpi ? null
+                // Where BARs begin depends on what all of them need.
+                AcpiWindows = isPanic || !guest.Settings.HasAcpi || (guest.Topology.Tree is null && guest.Settings.HoleBytes == 0) ? null
                     : new(ByteRange.FromBounds(run.PciStart, Hvmloader.End), run.High.IsEmpty ? null : run.High),
             },
         };
