@@ -168,7 +168,9 @@ public sealed record BootForecast
 
     private bool KnowsMoreThan(Problem problem) => problem.Code switch
     {
-        ProblemCodes.BarConflict => Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Range.Overlaps(problem.Range)),
+        // Some kernels leave RAM out of their map, and claim a window in it.
+        ProblemCodes.BarConflict => Problems.Any(own => own.Code == ProblemCodes.BarConflict && own.Range.Overlaps(problem.Range))
+            || (Request.LostRanges.IsEmpty && Bars.Any(verdict => verdict.Bar.Range.Overlaps(problem.Range))),
         ProblemCodes.KernelNotOnRam => Outcome != GuestOutcome.NotKnown,
         _ => false,
     };

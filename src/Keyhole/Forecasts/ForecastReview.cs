@@ -78,30 +78,38 @@ internal static class ForecastReview
                     "the BAR must be in a gap or in a reserved region of the guest's map: check its address against the host's map"
                         + (entry.IsRam ? ", or give the guest less low memory" : ""));
             }
-            else if (!verdict.IsIdentity && LiesInHoleTo512GiB(forecast, verdict))
-            {
-                yield return new(
-                    Severity.Error,
-                    ProblemCodes.BarConflict,
-                    $"{BarName.Of(verdict.Bar, forecast.Request.Devices)} does not lead to the device: this kernel leaves a hole that "
-                        + $"reaches 512 GiB without machine frames, all of it",
-                    verdict.Bar.Start,
-                    verdict.Bar.End,
-                    "boot a kernel from 3.14 on, or install a map that ends below 512 GiB");
-            }
             else if (!verdict.IsIdentity)
             {
-                yield return new(
-                    Severity.Error,
-                    ProblemCodes.BarConflict,
-                    $"{BarName.Of(verdict.Bar, forecast.Request.Devices)} does not lead to the device: its frames "
-                        + $"have other machine frames behind them",
-                    verdict.Bar.Start,
-                    verdict.Bar.End,
-                    "keep RAM and room for the balloon off the BAR");
+                yield return Elsewhere(forecast, verdict);
             }
         }
     }
+
+    /// <summary>A window that the kernel claims and whose frames its P2M does not lead to the device by.</summary>
+    /// <remarks>Up to 3.15 a mapping that ioremap makes is marked (_PAGE_IOMAP), and xen_make_pte takes the address for the machine's.</remarks>
+    private static Problem Elsewhere(BootForecast forecast, BarVerdict verdict)
+    {
+        bool isIn512GiBHole = LiesInHoleTo512GiB(forecast, verdict);
+        bool marksMappings = !forecast.Request.Profile.Has(KernelBehaviour.IdentityBehindMap);
+        PfnRange frames = FramesOf(verdict);
+        bool hasOthers = forecast.P2m.Any(run => run.Range.Overlaps(frames) && run.Kind is not (P2mKind.Invalid or P2mKind.Identity));
+        string why = isIn512GiBHole ? "this kernel leaves a hole that reaches 512 GiB without machine frames, all of it"
+            : hasOthers ? "its frames have other machine frames behind them" : "its frames have no machine frames behind them";
+        string name = BarName.Of(verdict.Bar, forecast.Request.Devices);
+        return new(
+            marksMappings ? Severity.Warning : Severity.Error,
+            ProblemCodes.BarConflict,
+            !marksMappings ? $"{name} does not lead to the device: {why}"
+                : $"{name} leads to the device where a driver maps it for itself (ioremap), which up to Linux 3.15 goes by the address alone, and "
+                    + $"not where it is mapped for a program: {why}",
+            verdict.Bar.Start,
+            verdict.Bar.End,
+            isIn512GiBHole ? "boot a kernel from 3.14 on, or install a map that ends below 512 GiB"
+                : marksMappings && !hasOthers ? "boot a kernel from 3.16 on" : "keep RAM and room for the balloon off the BAR");
+    }
+
+    private static PfnRange FramesOf(BarVerdict verdict) =>
+        PfnRange.FromBounds(Pfn.Containing(verdict.Bar.Start), Pfn.AtOrAbove(verdict.Bar.End));
 
     /// <summary>Of dom0 it is no news: its map is the machine's, whatever it may have.</summary>
     private static Problem? RoomCut(BootForecast forecast)
@@ -137,7 +145,7 @@ internal static class ForecastReview
     {
         if (forecast.Request.Profile.Has(KernelBehaviour.IdentityReaches512GiB) || !forecast.KernelMap.Any(static entry => entry.End >= 1UL << 39))
             return false;
-        PfnRange frames = PfnRange.FromBounds(Pfn.Containing(verdict.Bar.Start), Pfn.AtOrAbove(verdict.Bar.End));
+        PfnRange frames = FramesOf(verdict);
         return forecast.P2m.Where(run => run.Range.Overlaps(frames)).All(static run => run.Kind is P2mKind.Identity or P2mKind.Invalid);
     }
 
