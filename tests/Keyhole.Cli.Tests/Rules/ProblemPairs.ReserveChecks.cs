@@ -33,7 +33,7 @@ internal static partial class ProblemPairs
             $"{first}110000000-11fffffff : System RAM\n120000000-13fffffff : Reserved"), "100000000-10fffffff : Reserved\n",
             "100000000-10fffffff : System RAM\n"),
         Pair("are not reserved: ", "they are", static kept => Check(kept), "", Kept),
-        Pair("memmap=1G%4G-1 takes it out of the map", "the option is about other memory, and a line may be missing", static at => CheckLog("",
+        Pair("(line 2) takes it out of the map", "the option is about other memory, and a line may be missing", static at => CheckLog("",
             $" memmap=1G%{at}-1", ""), "4G", "6G"),
         Pair("host-ram-missing", "it is the host's", static rest => Check(Kept, rest), "140000000-1ffffffff : System RAM", Rest),
         Pair("of RAM that the plan leaves to it", "it is less than what Linux keeps for itself", static end => Check(Kept,

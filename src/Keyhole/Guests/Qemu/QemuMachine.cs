@@ -182,6 +182,9 @@ public sealed record QemuMachine
     /// <summary>Whether KVM runs it: KVM keeps four pages below 4 GiB for itself, which emulation does not.</summary>
     public bool IsKvm { get; init; }
 
+    /// <summary>Whether the processor is to be the host's, and nothing runs the guest on it.</summary>
+    internal bool LacksKvm => Cpu.IsHosts && !IsKvm;
+
     /// <summary>RAM that the guest starts with, in bytes (<c>-m</c>).</summary>
     public required ulong MemoryBytes { get; init; }
 

@@ -92,6 +92,12 @@ internal static partial class QemuCures
                 return true;
             }
 
+            if (_request.Machine.LacksKvm && forecast.Memory is null)
+            {
+                _refusedBy = "QEMU";
+                return true;
+            }
+
             if (_request.Machine.Refusal is { IsOfName: true } or { IsOfCommand: true, IsBehindMemory: false }
                 || (_request.Machine.Refusal is { IsOfCommand: true } refusal && forecast.Message == refusal.Words))
             {

@@ -115,7 +115,8 @@ internal static class QemuForecaster
 
         if (!QemuMemory.TryLayOut(machine, out QemuMemory memory, out string refusal))
         {
-            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refusal, Instead = MemoryThatStarts(machine) };
+            forecast = new() { Machine = machine, Outcome = GuestOutcome.Refused, Message = refusal,
+                Instead = MemoryThatStarts(machine) ?? KvmThatStarts(machine) };
             return true;
         }
 
@@ -203,6 +204,11 @@ internal static class QemuForecaster
     /// refuses.</summary>
     private static string? MemoryThatStarts(QemuMachine machine) => PluggedMemory.Mended(machine) is { } mended && !mended.Machine.Equals(machine)
         && TryForecast(mended.Machine, out QemuForecast tried, out _) && tried.Outcome != GuestOutcome.Refused ? mended.Text : null;
+
+    /// <summary>That KVM is what lacks, as tried; null where it is not.</summary>
+    private static string? KvmThatStarts(QemuMachine machine) => machine.LacksKvm
+        && TryForecast(machine with { IsKvm = true }, out QemuForecast tried, out _) && tried.Outcome != GuestOutcome.Refused
+            ? "switch KVM on, which the model host needs (-accel kvm; in libvirt's XML <domain type='kvm'>; in Proxmox VE's conf kvm: 1)" : null;
 
     /// <summary>That another name is what helps, as tried; null where names are not what QEMU refuses, or another one does not help.</summary>
     private static string? NamesThatStart(QemuMachine machine)

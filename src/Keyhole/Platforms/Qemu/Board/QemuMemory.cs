@@ -80,7 +80,7 @@ internal sealed record QemuMemory(
     {
         QemuVersion type = machine.Type.Version;
         int bits = machine.Cpu.PhysBits;
-        if (machine.Cpu.IsHosts && !machine.IsKvm)
+        if (machine.LacksKvm)
             return "CPU model 'host' requires KVM or HVF";
         if (bits is < 32 or > 52)
             return $"phys-bits should be between 32 and 52  (but is {bits})";
