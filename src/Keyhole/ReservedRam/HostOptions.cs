@@ -73,10 +73,13 @@ internal static class HostOptions
             [ByteRange.FromSize(ReservePlanner.UsualKernelStart, ReservePlanner.KernelBytes)]);
         if (overlap.IsEmpty || plan.Host.Traits.IsEfi == true || !words.Contains(NoKaslr, StringComparer.Ordinal))
             return;
+        bool isAtStart = overlap[0].Start <= ReservePlanner.UsualKernelStart;
         problems.Add(new(
-            Severity.Error,
+            isAtStart ? Severity.Error : Severity.Warning,
             ReserveProblemCodes.CommandLineConflict,
-            $"{NoKaslr} is among the host's options: booted by BIOS, its kernel then starts at 16 MiB, in the kept RAM",
+            $"{NoKaslr} is among the host's options: booted by BIOS, its kernel then starts at 16 MiB, "
+                + (isAtStart ? "in the kept RAM"
+                    : $"and may reach into the kept RAM: it takes up to {ByteSize.ToText(ReservePlanner.KernelBytes)} there to unpack itself"),
             overlap[0].Start,
             overlap[^1].End,
             $"boot without {NoKaslr}"));

@@ -42,14 +42,16 @@ internal static partial class ProblemPairs
         Pair("the map does not depend on them", "hvmloader moves RAM where they need the room",
             static stub => Plan($"{Hvm}memory=4096\n{Device}{stub}", Xen("4.17.3")), "", Stub),
 
-        Pair("the E820 map that OVMF hands over is not modelled", "the firmware is SeaBIOS", static bios => Plan($"{Hvm}memory=800\nbios=\"{bios}\"\n"),
+        Pair("the E820 map that OVMF hands over is not modelled", "the firmware is SeaBIOS", static bios =>
+            Plan($"{Hvm}memory=800\nbios=\"{bios}\"\n"),
             "ovmf", "seabios"),
         Pair("gfx_passthru= is not modelled", "it is off", static use => Plan($"{Hvm}memory=800\ngfx_passthru={use}\n"), "1", "0"),
         Pair("its stubdomain runs qemu-xen-traditional", "a later xl takes the other", static xen => Plan(
             $"{Hvm}memory=800\ndevice_model_stubdomain_override=1\n", Xen(xen)), "4.20.0", "4.21.0"),
         Pair("its stubdomain runs qemu-xen-traditional", "the other is named", static key => Plan($"{Hvm}memory=800\n{key}", Xen("4.20.0")),
             "device_model_stubdomain_override=1\n", Stub),
-        Pair("the memory of HVM guests of Xen 4.4", "that of 4.5 is", static xen => Plan($"{Hvm}builder=\"hvm\"\nmemory=800\n", Xen(xen)), "4.4", "4.5"),
+        Pair("the memory of HVM guests of Xen 4.4", "that of 4.5 is", static xen => Plan($"{Hvm}builder=\"hvm\"\nmemory=800\n", Xen(xen)), "4.4",
+            "4.5"),
         Pair("for a guest with a stubdomain, hvmloader moves 1.75 GiB of RAM", "the patch level is told",
             static xen => PlanSized("memory=4096\n" + Stub, "1G,32bit", Xen(xen)), "4.17", "4.17.4"),
         Pair("hvmloader moves RAM above 4 GiB where BARs need the room", "libxl forbids it",
@@ -85,7 +87,8 @@ internal static partial class ProblemPairs
             "strategy=none", "strategy=host"),
         Pair("leaves the policy to what is in its memory by chance", "an older xl takes relaxed",
             static xen => Plan($"{Hvm}memory=800\nrdm=\"strategy=host\"\n{Device}", Xen(xen)), "4.15.0", "4.14.5"),
-        Pair("reserved-device-memory", "the guest's RAM ends below", static memory => Plan($"{Hvm}memory={memory}\n{Device}", Rmrr()), "1985", "1984"),
+        Pair("reserved-device-memory", "the guest's RAM ends below", static memory => Plan($"{Hvm}memory={memory}\n{Device}", Rmrr()), "1985",
+            "1984"),
         Pair("libxl gives way or refuses it", "the source tells whose it is", static owner => Plan($"{Hvm}memory=2100\n{Device}", Rmrr(owner)),
             "", "[VT-D] endpoint: 0000:00:1d.0\n"),
         Pair("libxl gives way or refuses it", "the device has a policy of its own", static policy => Plan(
@@ -97,10 +100,12 @@ internal static partial class ProblemPairs
             $"{Hvm}memory=2100\npci=['00:1d.0{policy}']\n", Rmrr("[VT-D] endpoint: 0000:00:1d.0\n")), "", ",rdm_policy=relaxed"),
         Pair("RDM conflict at 0x7b800000.", "it is another's", static device => Plan($"{Hvm}memory=2100\npci=['{device}']\n",
             Rmrr("[VT-D] endpoint: 0000:00:1d.0\n")), "00:1d.0", "00:1c.0"),
-        Pair("for up to Xen 4.15 libxl is not told of it", "it is", static xen => Plan($"{Hvm}memory=2100\n{Device}", Rmrr(xen: xen) + "(XEN) " + Amd),
+        Pair("for up to Xen 4.15 libxl is not told of it", "it is", static xen => Plan($"{Hvm}memory=2100\n{Device}", Rmrr(xen: xen) + "(XEN) "
+            + Amd),
             "4.15.5", "4.16.0"),
 
-        Pair("come to one page of the guest", "the guest has one of them", static pci => PlanSmall(pci, "4.17.0"), "'05:00.0','00:17.0'", "'05:00.0'"),
+        Pair("come to one page of the guest", "the guest has one of them", static pci => PlanSmall(pci, "4.17.0"), "'05:00.0','00:17.0'",
+            "'05:00.0'"),
         Pair("Xen ends the guest at the second (", "this Xen does not look", static xen => PlanSmall("'05:00.0','00:17.0'", xen), "4.14.3", "4.14.2"),
         Pair("begins amid a page, and QEMU maps whole pages", "it has a page of its own", static pci => PlanSmall(pci, "4.17.0"),
             "'00:17.0'", "'05:00.0'"),

@@ -38,7 +38,8 @@ internal static partial class ProblemPairs
         Pair("low-memory-lost", "the region is where the host's RAM ends", static at => Plan($"{Pv}memory=3000\ne820_host=1\n",
             Xen(map: $"{Low}, 100000-{at}0000 usable, {at}0000-{at}1000 reserved, {at}1000-b8000000 usable, 100000000-240000000 usable")),
             "4000", "b7f0"),
-        Pair("costs the other", "the guest has no more memory than what is below the region", static memory => Plan($"{Pv}memory={memory}\ne820_host=1\n",
+        Pair("costs the other", "the guest has no more memory than what is below the region", static memory =>
+            Plan($"{Pv}memory={memory}\ne820_host=1\n",
             Xen(map: $"{Low}, 100000-40000000 usable, 40000000-40010000 reserved, 40010000-bff00000 usable, 100000000-240000000 usable")),
             "1026", "1024"),
         Pair("that it cuts off nowhere", "Xen puts it at 4 GiB", static xen => Plan($"{Pv}memory=4000\ne820_host=1\n", Xen(xen)), "4.2.5", "4.3.0"),
@@ -88,9 +89,13 @@ internal static partial class ProblemPairs
         Pair("is later than those that are known", "it is a guest of KVM", static guest => Plan(guest, Xen("4.90.0")),
             $"{Pv}memory=800\ne820_host=1\n", "qemu-system-x86_64 -M q35 -m 800\n"),
 
-        Pair("dma-not-translated", "the map has a reserved entry", static use => Plan($"{Pv}memory=800\ne820_host={use}\n{Device}", Xen("4.14.4")), "0", "1"),
+        Pair("dma-not-translated", "the map has a reserved entry", static use => Plan($"{Pv}memory=800\ne820_host={use}\n{Device}", Xen("4.14.4")),
+            "0", "1"),
         Pair("sets up no xen-swiotlb", "its command line has iommu=soft",
-            static more => Plan($"{Pv}memory=800\ne820_host=0\n{Device}{more}", Xen("4.14.4")), "extra=\"iommu=on\"\n", "extra=\"iommu=force,soft\"\n"),
+            static more => Plan($"{Pv}memory=800\ne820_host=0\n{Device}{more}", Xen("4.14.4")), "extra=\"iommu=on\"\n",
+            "extra=\"iommu=force,soft\"\n"),
+        Pair("sets up no xen-swiotlb", "the kernel is a 32-bit one, of which there is none so late", static bits => Plan(
+            $"{Pv}memory=800\ne820_host=0\n{Device}", Xen("4.14.4"), "--bits", bits), "64", "32"),
         Pair("sets up no xen-swiotlb", "the guest has no device", static pci => Plan($"{Pv}memory=800\n{pci}", Xen("4.14.4")),
             "e820_host=0\n" + Device, "e820_host=0\n"),
         Pair("a kernel of Linux 6.6 or later then sets up no", "the kernel is one of those",

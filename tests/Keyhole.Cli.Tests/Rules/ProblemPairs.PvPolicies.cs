@@ -24,7 +24,8 @@ internal static partial class ProblemPairs
             "0xd0001000", "0xd0000000"),
         Pair("filter-needed", "the window is in the hole", static bar => PlanBy("hole-3g", "800", null, "--bar", bar),
             "b0000000-b0100000", "d0000000-d0100000"),
-        Pair("reads of its register must be filtered", "it has no place in the hole either", static bar => PlanBy("hole-3g", "800", null, "--bar", bar),
+        Pair("reads of its register must be filtered", "it has no place in the hole either", static bar => PlanBy("hole-3g", "800", null, "--bar",
+            bar),
             "b0000000-b0100000", "4000000000-4040000000"),
         Pair("find no room in it", "a window of that size has a place", static bar => PlanBy("hole-3g", "800", null, "--bar", bar),
             "4000000000-4040000000", "4000000000-4010000000"),
@@ -44,7 +45,8 @@ internal static partial class ProblemPairs
             "--bar", bar), "fffff0000-1000001000", "fffff0000-1000000000"),
         Pair("of the guest's RAM are beyond", "the guest has less", static memory => Plan($"{Pv}memory={memory}\ne820_host=1\n",
             Xen(map: $"{Low}, 100000-80000000 usable, 80000000-c0000000 reserved, 100000000-2000000000 usable"), "--bits", "32"), "65000", "60000"),
-        Pair("lowmem-32-bit", "the kernel is a 64-bit one", static bits => Plan($"{Pv}memory=2000\ne820_host=1\n", LowHole("20000000"), "--bits", bits),
+        Pair("lowmem-32-bit", "the kernel is a 64-bit one", static bits => Plan($"{Pv}memory=2000\ne820_host=1\n", LowHole("20000000"), "--bits",
+            bits),
             "32", "64"),
         Pair("keeps its own structures in the first", "the region is behind them", static at => Plan($"{Pv}memory=2000\ne820_host=1\n", LowHole(at),
             "--bits", "32"), "20000000", "40000000"),
@@ -60,7 +62,8 @@ internal static partial class ProblemPairs
         Pair("keeps its page read-only for the guest", "the table is behind the window", static at => Plan($"{Pv}memory=800\npci=['03:00.1']\n",
             Captured(at)), "0x2000", "0x20000"),
         Pair("keeps its page read-only for the guest", "the register has no window", static at => Plan($"{Pv}memory=800\n{Device}", null, "--devices",
-            RulePair.Written("lspci.txt", Card($"\tCapabilities: [70] MSI-X: Enable- Count=8 Masked-\n\t\tVector table: BAR={at} offset=00002000\n"))),
+            RulePair.Written("lspci.txt",
+            Card($"\tCapabilities: [70] MSI-X: Enable- Count=8 Masked-\n\t\tVector table: BAR={at} offset=00002000\n"))),
             "0", "4"),
 
         Pair("hyper-transport-hole", "the processor is Intel's", static maker => Plan($"{Pv}memory=800\ne820_host=1\n", Xen(lines: maker),
@@ -81,7 +84,8 @@ internal static partial class ProblemPairs
 
     private const string Amd = "CPU Vendor: AMD, Family 25 (0x19), Model 1 (0x1), Stepping 1 (raw 00a00f11)\n";
     private const string Intel = "CPU Vendor: Intel, Family 6 (0x6), Model 85 (0x55), Stepping 7 (raw 00050657)\n";
-    private const string Huge = Low + ", 100000-bff00000 usable, bff00000-c0000000 reserved, 100000000-fd00000000 usable, 10000000000-20000000000 usable";
+    private const string Huge = Low
+        + ", 100000-bff00000 usable, bff00000-c0000000 reserved, 100000000-fd00000000 usable, 10000000000-20000000000 usable";
 
     private static string Holed(string hole) => Xen(
         map: $"{Low}, 100000-{hole.Split('-')[0]} usable, {hole} reserved, {hole.Split('-')[1]}-bff00000 usable, bff00000-c0000000 reserved");
@@ -99,6 +103,7 @@ internal static partial class ProblemPairs
         """;
 
     /// <summary>What lspci -vv prints of a device.</summary>
-    private static string Card(string more = "", string address = "00:03.0", string regions = "\tRegion 0: Memory at e0000000 (32-bit, non-prefetchable) "
+    private static string Card(string more = "", string address = "00:03.0",
+        string regions = "\tRegion 0: Memory at e0000000 (32-bit, non-prefetchable) "
         + "[size=16K]\n") => $"{address} Ethernet controller [0200]: Intel Corporation I210 [8086:1533] (rev 03)\n{regions}{more}";
 }

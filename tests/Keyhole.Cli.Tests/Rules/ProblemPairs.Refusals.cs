@@ -26,7 +26,8 @@ internal static partial class ProblemPairs
             Xen(lines: line + Off)), "IVHD Error: Invalid IO-APIC 0xff\nAMD-Vi: Error initialization\n",
             "Failed to parse ACPI DMAR.  Disabling VT-d.\n"),
 
-        Pair("is not assignable", "the devices are two", static device => Plan($"{Pv}memory=800\npci=['00:03.0','{device}']\n"), "00:03.0", "00:04.0"),
+        Pair("is not assignable", "the devices are two", static device => Plan($"{Pv}memory=800\npci=['00:03.0','{device}']\n"), "00:03.0",
+            "00:04.0"),
         Pair("is not assignable", "each gives another function", static device => Plan($"{Pv}memory=800\npci=['00:03.0','{device}']\n"),
             "00:03.*", "00:03.1"),
         Pair("already assigned to a different guest?", "it is a PV guest", static guest => Plan($"{guest}memory=800\npci=['00:03.0','00:03.0']\n",
@@ -69,10 +70,13 @@ internal static partial class ProblemPairs
             "memory=800\nnestedhvm=1\naltp2m=0\n"),
         Refused("nestedhvm and altp2mhvm cannot be used together", "this libxl looks elsewhere", Hvm, "memory=800\nnestedhvm=1\naltp2mhvm=1\n",
             "4.11.0", "4.10.0"),
-        RefusedWith("Cannot enable PoD and ALTP2M at the same time", "altp2m is off", Hvm, "4.17.0", OnDemand + "altp2m=1\n", OnDemand + "altp2m=0\n"),
+        RefusedWith("Cannot enable PoD and ALTP2M at the same time", "altp2m is off", Hvm, "4.17.0", OnDemand + "altp2m=1\n", OnDemand
+            + "altp2m=0\n"),
         Refused("since 4.15 Xen gives no nested virtualisation without HAP", "it does", Hvm, "memory=800\nhap=0\nnestedhvm=1\n", "4.15.0", "4.14.5"),
-        Refused("since 4.19 Xen gives altp2m to guests with HAP alone", "libxl does not ask for it", Pv, "memory=800\naltp2m=1\n", "4.19.0", "4.18.0"),
-        RefusedWith("altp2m_count= is set, and altp2m= is not", "it is 0", Pv, "4.21.0", "memory=800\naltp2m_count=4\n", "memory=800\naltp2m_count=0\n"),
+        Refused("since 4.19 Xen gives altp2m to guests with HAP alone", "libxl does not ask for it", Pv, "memory=800\naltp2m=1\n", "4.19.0",
+            "4.18.0"),
+        RefusedWith("altp2m_count= is set, and altp2m= is not", "it is 0", Pv, "4.21.0", "memory=800\naltp2m_count=4\n",
+            "memory=800\naltp2m_count=0\n"),
         RefusedWith("altp2m needs an altp2m_count= from 1 to 512", "it is one of those", Hvm, "4.21.0", "memory=800\naltp2m=1\naltp2m_count=513\n",
             "memory=800\naltp2m=1\naltp2m_count=512\n"),
         RefusedWith("HVM and PVH guests have at most 128 virtual processors", "it has 128", Hvm, "4.17.0", "memory=800\nvcpus=129\n",
@@ -81,7 +85,8 @@ internal static partial class ProblemPairs
             Pvh, Pv),
         RefusedWith("xl: maxvcpus < vcpus", "maxvcpus is 0, which counts as not set", Pv, "4.17.0", "memory=800\nvcpus=4\nmaxvcpus=2\n",
             "memory=800\nvcpus=4\nmaxvcpus=0\n"),
-        Pair("xl: maxvcpus < vcpus", "this xl does not look", static xen => Plan($"{Hvm}builder=\"hvm\"\nmemory=800\nvcpus=4\nmaxvcpus=2\n", Xen(xen)),
+        Pair("xl: maxvcpus < vcpus", "this xl does not look", static xen => Plan($"{Hvm}builder=\"hvm\"\nmemory=800\nvcpus=4\nmaxvcpus=2\n",
+            Xen(xen)),
             "4.17.0", "4.5.0"),
     ];
 

@@ -40,7 +40,8 @@ internal static partial class ProblemPairs
             $"140000000-{end}ffff : System RAM"), "27fdf", "27fff"),
         Pair("the host's kernel makes persistent memory of", "it is reserved", static kept => Check(kept),
             "100000000-13fffffff : Persistent Memory (legacy)", Kept),
-        Pair("kept-not-known", "what is not saved shows all of it", static range => CheckLog(Nosave("80000000", "ffffffff") + Nosave("100000000", range)),
+        Pair("kept-not-known", "what is not saved shows all of it", static range => CheckLog(Nosave("80000000", "ffffffff") + Nosave("100000000",
+            range)),
             "11fffffff", "13fffffff"),
         Pair("so a line of the log is missing or the kernel is there", "another entry's range is left out", static start => CheckLog(
             Nosave(start, "13fffffff")), "120000000", "100000000"),

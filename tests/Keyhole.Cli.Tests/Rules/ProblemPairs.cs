@@ -8,5 +8,6 @@ namespace Keyhole.Cli.Tests.Rules;
 internal static partial class ProblemPairs
 {
     // A list of its own for each file: what is static in a partial class is set in no order.
-    public static ImmutableArray<RulePair> All => [.. PvGuests(), .. PvPolicies(), .. PvhGuests(), .. XenRefusals(), .. HvmGuests(), .. Boots(), .. ReservePlans(), .. ReserveChecks(), .. KvmHosts(), .. KvmGuests(), .. KvmBars()];
+    public static ImmutableArray<RulePair> All => [.. PvGuests(), .. PvPolicies(), .. PvhGuests(), .. XenRefusals(), .. HvmGuests(), .. Boots(),
+        .. ReservePlans(), .. ReserveChecks(), .. KvmHosts(), .. KvmGuests(), .. KvmBars()];
 }

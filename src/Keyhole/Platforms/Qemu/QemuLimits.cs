@@ -39,7 +39,7 @@ internal readonly record struct QemuLimits
     public static QemuLimits Of(HostTraits traits, QemuMachine machine, QemuVersion? kernel)
     {
         int? width = machine.IsKvm ? traits.PhysicalAddressBits ?? traits.LeastAddressBits : null;
-        if (!machine.Devices.Any(HostFunctions.IsOne))
+        if (!QemuStops.NeedsIommu(machine))
             return new() { Width = width, ProcessorBits = width };
         return new()
         {

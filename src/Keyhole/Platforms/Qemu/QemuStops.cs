@@ -80,6 +80,9 @@ internal static class QemuStops
     public static bool IsStop(Problem problem) => problem is { Severity: Severity.Error, Code: ProblemCodes.ReservedDeviceMemory };
 
     /// <summary>A mediated device, which has no address, needs no IOMMU, and pins what it uses alone.</summary>
-    public static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(static device => HostFunctions.IsOne(device)
-        && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _)));
+    public static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(NeedsIommu);
+
+    /// <inheritdoc cref="NeedsIommu(QemuMachine)"/>
+    public static bool NeedsIommu(QemuDevice device) => HostFunctions.IsOne(device)
+        && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _));
 }

@@ -34,7 +34,7 @@ internal static class QemuWidths
     private const string FirmwareFaults = ", and OVMF has been reported to stop with a page fault (\"X64 Exception Type - 0E(#PF - Page-Fault)\") "
         + "where a driver of its own touches it: whether the guest boots is not known";
 
-    private const string QemuStops = "and QEMU stops (\"vfio: DMA mapping failed, unable to continue\")";
+    private const string QemuEnds = "and QEMU stops (\"vfio: DMA mapping failed, unable to continue\")";
 
     /// <summary>What Linux says, up to 6.6 and after.</summary>
     private const string Refusal = "\"Device is ineligible for IOMMU domain attach due to platform RMRR requirement\", since 6.7 \"Firmware has "
@@ -62,7 +62,7 @@ internal static class QemuWidths
         }
 
         if (limits.KeepsHyperTransport)
-            ReportSharedAcrossHyperTransport(placement, problems);
+            ReportSharedAcrossHyperTransport(limits, placement, problems);
     }
 
     private static void ReportProcessor(
@@ -124,7 +124,7 @@ internal static class QemuWidths
         return limits.StopsStart(memory);
     }
 
-    private static void ReportSharedAcrossHyperTransport(PciPlacement placement, List<Problem> problems)
+    private static void ReportSharedAcrossHyperTransport(QemuLimits limits, PciPlacement placement, List<Problem> problems)
     {
         BarPlacement[] shared =
         [
@@ -135,10 +135,11 @@ internal static class QemuWidths
         if (shared.Length == 0)
             return;
         problems.Add(new(
-            Severity.Error,
+            limits.IsBeforeCheck ? Severity.Warning : Severity.Error,
             ProblemCodes.HyperTransport,
             $"{NamesOf(placement, shared)} {(shared.Length == 1 ? "is" : "are")} memory that QEMU maps for the devices that are passed through, in "
-                + $"AMD's HyperTransport range: {MapFails}, {QemuStops}",
+                + $"AMD's HyperTransport range: {(limits.IsBeforeCheck ? "they cannot do DMA there, and from Linux 5.4 on " : "")}{MapFails}, "
+                + QemuEnds,
             StartOf(shared),
             EndOf(shared)));
     }
@@ -153,7 +154,7 @@ internal static class QemuWidths
         if (BeyondOnWider(limits, forecast, wider, out PciPlacement placement) is not { Length: > 0 } beyond)
             return;
         int iommuBits = limits.IommuBits!.Value;
-        string consequence = beyond.Any(bar => IsShared(placement.Tree.Functions[bar.Function].Node)) ? QemuStops
+        string consequence = beyond.Any(bar => IsShared(placement.Tree.Functions[bar.Function].Node)) ? QemuEnds
             : $"and no other device of the guest reaches {(beyond.Length == 1 ? "it" : "them")}";
         problems.Add(new(
             Severity.Warning,
@@ -192,7 +193,7 @@ internal static class QemuWidths
                 Severity.Error,
                 ProblemCodes.DmaBeyondIommu,
                 $"{NamesOf(placement, shared)} {(shared.Length == 1 ? "is" : "are")} memory that QEMU maps for the devices that are passed through, "
-                    + $"beyond {bits}: {MapFails}, {QemuStops}",
+                    + $"beyond {bits}: {MapFails}, {QemuEnds}",
                 StartOf(shared),
                 EndOf(shared),
                 remedy));
@@ -239,7 +240,7 @@ internal static class QemuWidths
     public static void ReportReservedMemory(Scenario scenario, QemuMachine machine, List<Problem> problems)
     {
         HostComplaints said = scenario.Host.Traits.Complaints;
-        QemuDevice[] all = [.. machine.Devices.Where(HostFunctions.IsOne)];
+        QemuDevice[] all = [.. machine.Devices.Where(QemuStops.NeedsIommu)];
         ImmutableArray<PfnRange> ranges = scenario.Host.DeviceMemory;
         if (all.Length == 0)
             return;
@@ -272,7 +273,8 @@ internal static class QemuWidths
                 Remedy: RelaxRemedy));
         }
 
-        QemuDevice[] given = [.. all.Where(device => !IsExempt(device) && !refused.Any(address => HostFunctions.Covers(device, address)))];
+        QemuDevice[] given = [.. all.Where(device => !IsExempt(ClassOf(scenario.Host, device))
+            && !refused.Any(address => HostFunctions.Covers(device, address)))];
         if (given.Length == 0)
         {
             if (refused.Length == 0 && !ranges.IsEmpty)
@@ -293,11 +295,12 @@ internal static class QemuWidths
                 ownerless.Add(range);
             if (owners.Cast<PciAddress?>().FirstOrDefault(owner => given.Any(device => HostFunctions.Covers(device, owner!.Value))) is not { } owned)
                 continue;
+            bool isKindKnown = given.Any(device => HostFunctions.Covers(device, owned) && ClassOf(scenario.Host, device) != 0);
             problems.Add(new(
-                Severity.Error,
+                isKindKnown ? Severity.Error : Severity.Warning,
                 ProblemCodes.ReservedDeviceMemory,
-                $"the host's firmware has {owned} use this memory by itself (RMRR), and Linux does not give such a device to a guest of KVM: "
-                    + Refusal,
+                $"the host's firmware has {owned} use this memory by itself (RMRR), and Linux does not give such a device to a guest of KVM"
+                    + $"{(isKindKnown ? "" : ", save displays and USB controllers, and whether it is one, the source does not tell")}: {Refusal}",
                 range.Start.ToAddress(),
                 range.End.ToAddress(),
                 RelaxRemedy));
@@ -328,6 +331,10 @@ internal static class QemuWidths
             ranges.Length == 1 ? ranges[0].End.ToAddress() : null);
     }
 
-    private static bool IsExempt(QemuDevice device) =>
-        device.Host is { ClassCode: not 0 and var code } && (code >> 16 == DisplayClass || code >> 8 == UsbClass);
+    private static bool IsExempt(int code) => code >> 16 == DisplayClass || code >> 8 == UsbClass;
+
+    /// <summary>By a listing, or by the host's log; 0 where neither tells it.</summary>
+    private static int ClassOf(Host host, QemuDevice device) => device.Host is { ClassCode: not 0 and var code } ? code
+        : host.Devices.Concat(host.LoggedDevices).Where(known => HostFunctions.Covers(device, known.Address))
+            .Select(static known => known.ClassCode ?? 0).FirstOrDefault(static known => known != 0);
 }

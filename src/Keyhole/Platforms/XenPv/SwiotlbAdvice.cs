@@ -26,7 +26,9 @@ internal static class SwiotlbAdvice
     public static Problem? For(Scenario scenario, ImmutableArray<PlannedEntry> entries, ImmutableArray<E820Entry> machineMap)
     {
         GuestSpec guest = scenario.Guest;
-        if (guest.Pci.IsEmpty || entries.IsEmpty || entries.Any(static planned => planned.Entry is { Type: E820Type.Reserved, Size: > 0 })
+        // There is no 32-bit kernel so late.
+        if (guest.Pci.IsEmpty || guest.Is32Bit || entries.IsEmpty
+            || entries.Any(static planned => planned.Entry is { Type: E820Type.Reserved, Size: > 0 })
             || HasSoftIommu(guest.CommandLine))
             return null;
         bool isAffected = scenario.Kernel.CompareTo(s_first) >= 0;

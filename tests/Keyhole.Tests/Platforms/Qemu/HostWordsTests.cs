@@ -478,8 +478,8 @@ public sealed class HostWordsTests
     [DataRow("pci 0000:07:00.0: DMAR: Ignoring identity map for HW passthrough [0xf1ff6000 - 0xf1ffcfff]")]
     public void A_device_for_which_Linux_maps_reserved_memory_is_that_memory_s_owner(string line)
     {
-        Problem problem = Problems(Guest, ProblemCodes.ReservedDeviceMemory, $"DMAR: RMRR base: 0x000000f1ff6000 end: 0x000000f1ffcfff\n{line}")
-            .Single();
+        Problem problem = Problems(Guest, ProblemCodes.ReservedDeviceMemory, $"DMAR: RMRR base: 0x000000f1ff6000 end: 0x000000f1ffcfff\n{line}\n"
+            + "pci 0000:07:00.0: [8086:1521] type 00 class 0x020000\npci 0000:07:00.0: reg 0x10: [mem 0xfb000000-0xfb0fffff]").Single();
         Assert.AreEqual(Severity.Error, problem.Severity);
         Assert.Contains("the host's firmware has 0000:07:00.0 use this memory by itself", problem.Message);
 
