@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System.Linq;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
