@@ -16,6 +16,9 @@ internal static class ReserveReview
     /// <summary>What Linux takes below 4 GiB for bounce buffers (swiotlb), without which devices of 32 address bits do not work.</summary>
     private const ulong BounceBufferBytes = 64UL << 20;
 
+    /// <summary>What a newer Linux makes do with ("SWIOTLB bounce buffer size adjusted", swiotlb_init_remap in kernel/dma/swiotlb.c).</summary>
+    private const ulong LeastBounceBufferBytes = 1UL << 20;
+
     /// <summary>Below 4 GiB for a crash kernel that lies above (crashkernel=…,low).</summary>
     private const ulong LowCrashKernelBytes = 256UL << 20;
 
@@ -98,11 +101,14 @@ internal static class ReserveReview
         ImmutableArray<ByteRange> low = ByteRanges.Intersect(map.HostRam, [ByteRange.FromBounds(0, Frames.FourGiB)]);
         if (ByteRanges.Sum(low) < BounceBufferBytes)
         {
+            string without = "its own devices of 32 address bits do not work"
+                + (request.Host.Traits.LinuxUsesIommu == true ? " where its IOMMU does not translate for them (iommu=pt)" : "");
             problems.Add(new(
                 Severity.Warning,
                 ReserveProblemCodes.LowMemoryGone,
-                $"the host keeps {ByteSize.ToText(ByteRanges.Sum(low))} below 4 GiB: Linux gets no bounce buffers (swiotlb), and its own "
-                    + $"devices of 32 address bits do not work"));
+                $"the host keeps {ByteSize.ToText(ByteRanges.Sum(low))} below 4 GiB: " + (ByteRanges.Sum(low) < LeastBounceBufferBytes
+                    ? $"Linux gets no bounce buffers (swiotlb), and {without}"
+                    : $"Linux gets no 64 MiB of bounce buffers (swiotlb): a newer one takes fewer, and with an older one {without}")));
         }
 
         if (request.CrashKernelBytes > 0)

@@ -71,6 +71,9 @@ internal static partial class ProblemPairs
         Pair("then every BAR has its place", "no hole has room for it", static size => PlanSized("memory=6144\n", size), "512M,32bit", "2G,32bit"),
         Pair("below 4 GiB there is no place for 2 GiB, whatever else the guest has", "there is one", static size => PlanSized("memory=6144\n", size),
             "2G,32bit", "1G,32bit"),
+        Pair("the firmware gives nothing behind a bridge an address", "it is in front of the bridge", static bus => Plan($"{Hvm}memory=800\n"
+            + $"device_model_args=['-device','pci-bridge,chassis_nr=1,id=b','-device','e1000,bus={bus},addr=9']\n"), "b", "pci.0"),
+        Pair("the I/O ports do not suffice", "they do", static size => PlanSized("memory=800\n", size), "16K,io", "4K,io"),
         Pair("bridge-overwritten", "the device is no bridge", static device => Plan($"{Hvm}memory=800\ndevice_model_args=['-device','{device}']\n"),
             "pci-bridge,chassis_nr=1", "e1000"),
         Pair("mmio-hole", "hvmloader sizes it itself", static hole => Plan($"{Hvm}memory=4096\n{hole}"), "mmio_hole=1024\n", ""),

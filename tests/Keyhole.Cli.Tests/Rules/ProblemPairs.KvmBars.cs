@@ -41,6 +41,14 @@ internal static partial class ProblemPairs
             firmware),
             "seabios-1.16.3", "seabios-1.16.2"),
 
+        Pair("is not one of the releases that are known", "it is", static qemu => Emulated("-machine q35 -m 4G", "--qemu", qemu), "1.0", "8.2"),
+        Pair("is of no release of QEMU that is known", "it is of one", static machine => Emulated($"-machine {machine} -m 4G"), "pc-q35-10.9",
+            "pc-q35-10.0"),
+        Pair("ends beyond what the guest's processor can address", "it ends within", static bits => Emulated("-machine q35 -m 4G "
+            + $"-cpu qemu64,phys-bits={bits},host-phys-bits=off -device pcie-root-port,id=p,slot=1 -device pci-testdev,membar=1T,bus=p",
+            "--firmware", "seabios-1.16.2"), "39", "46"),
+        Pair("overlaps addresses that the machine keeps for something else", "the processor is Intel's, which keeps none", static model => Emulated(
+            $"-machine q35 -m 2G -cpu {model},phys-bits=40 -device pci-testdev,membar=128G", "--firmware", "ovmf-2022.11"), "EPYC", "Skylake-Server"),
         Pair("is OVMF as it is built for confidential guests", "it is the usual one", static file =>
             Emulated("-machine q35 -m 4G -drive if=pflash,unit=0,"
             + $"readonly=on,file=/usr/share/ovmf/{file}"), "OVMF.amdsev.fd", "OVMF.fd"),
