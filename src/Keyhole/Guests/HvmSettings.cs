@@ -152,7 +152,7 @@ public sealed record HvmSettings
             return $"the device model {InputError.Quote(model)} is not modelled";
         if (keys.Text("gfx_passthru") is { } graphics && graphics is not ("0" or ""))
             return "what QEMU does for gfx_passthru= is not modelled";
-        if (keys.Has("vnuma"))
+        if (keys.HasItems("vnuma"))
             return VnumaWords;
         if (keys.Text("firmware_override") is { } path && path[(path.LastIndexOf('/') + 1)..] != "hvmloader")
             return $"what {InputError.Quote(path)} does in hvmloader's place is not modelled";
@@ -166,7 +166,7 @@ public sealed record HvmSettings
 
         foreach (string key in (ReadOnlySpan<string>)["usbctrl", "acpi_firmware", "bios_path_override"])
         {
-            if (keys.Has(key))
+            if (key == "usbctrl" ? keys.HasItems(key) : keys.Has(key))
                 return $"what {key}= adds is not modelled";
         }
 

@@ -107,6 +107,22 @@ internal static partial class ProblemPairs
             + Amd),
             "4.15.5", "4.16.0"),
 
+        Pair("hvmloader stops: Fail to setup memory map", "the region is in front of what hvmloader allocates from", static at => Plan(
+            $"{Hvm}memory=800\npci=['00:1d.0']\n", Rmrr("[VT-D] endpoint: 0000:00:1d.0\n", at: at)), "fc8", "fb8"),
+        Pair("and the log does not tell where it is", "it does", static region => Plan($"{Hvm}memory=800\npci=['00:1d.0']\n", Xen(lines:
+            $"[VT-D]found ACPI_DMAR_RMRR:\n[VT-D] endpoint: 0000:00:1d.0\n{region}")), "",
+            "[VT-D]dmar.c:608:   RMRR region: base_addr 7b800000 end_address 7b8fffff\n"),
+        Pair("and the log does not tell where it is", "the guest has another device", static device => Plan($"{Hvm}memory=800\npci=['{device}']\n",
+            Xen(lines: "[VT-D]found ACPI_DMAR_RMRR:\n[VT-D] endpoint: 0000:00:1d.0\n")), "00:1d.0", "00:1c.0"),
+        Pair("and the log does not tell where that ends", "it does", static region => Plan($"{Hvm}memory=800\npci=['00:14.0,rdm_policy=relaxed']\n",
+            Xen(lines: $"[VT-D] It's risky to assign 0000:00:14.0 with shared RMRR at 7b800000 for d1.\n{region}")), "",
+            "[VT-D]dmar.c:608:   RMRR region: base_addr 7b800000 end_address 7b8fffff\n"),
+        Pair("which slots the functions of", "the device has one function", static function => Plan($"{Hvm}memory=800\npci=['00:03.*']\n", null,
+            "--devices", RulePair.Written("lspci.txt", $"{Card()}\n{Card(address: function)}")), "00:03.1", "00:04.0"),
+        Pair("vnuma= is not modelled", "it has no nodes", static nodes => Plan($"{Hvm}memory=4096\n{nodes}"), Numa,
+            "maxmem=4096\nvcpus=2\nvnuma=[]\n"),
+        Pair("what usbctrl= adds is not modelled", "it adds nothing", static list => Plan($"{Hvm}memory=800\nusbctrl={list}\n"),
+            "['type=devicemodel,version=3']", "[]"),
         Pair("come to one page of the guest", "the guest has one of them", static pci => PlanSmall(pci, "4.17.0"), "'05:00.0','00:17.0'",
             "'05:00.0'"),
         Pair("Xen ends the guest at the second (", "this Xen does not look", static xen => PlanSmall("'05:00.0','00:17.0'", xen), "4.14.3", "4.14.2"),
@@ -123,6 +139,6 @@ internal static partial class ProblemPairs
             + "\tRegion 5: Memory at a2615000 (32-bit, non-prefetchable) [size=2K]\n")));
 
     /// <summary>A host of which a device uses 1 MiB by itself.</summary>
-    private static string Rmrr(string owner = "", string xen = "4.17.3") => Xen(xen, lines:
-        $"[VT-D]found ACPI_DMAR_RMRR:\n{owner}[VT-D]dmar.c:608:   RMRR region: base_addr 7b800000 end_address 7b8fffff\n");
+    private static string Rmrr(string owner = "", string xen = "4.17.3", string at = "7b8") => Xen(xen, lines:
+        $"[VT-D]found ACPI_DMAR_RMRR:\n{owner}[VT-D]dmar.c:608:   RMRR region: base_addr {at}00000 end_address {at}fffff\n");
 }

@@ -95,6 +95,15 @@ internal static partial class ProblemPairs
             " -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=65536", ""),
 
         Pair("host-unplaced", "it has an address", static region => OnKvmRegion(region), Ignored, Placed),
+        Pair("the guest's device then has no ROM", "it has an address", static at =>
+            OnKvmRegion($"{Placed}\tExpansion ROM at {at} [disabled] [size=512K]\n"),
+            "<ignored>", "fb000000"),
+        Pair("no virtual function can be switched on", "their window has an address", static unplaced => Plan(Kvm + "\n",
+            "{\"entries\": [{\"start\": \"0x0\", \"end\": \"0xa0000\", \"type\": \"ram\"}, {\"start\": \"0x100000\", \"end\": \"0xc0000000\", "
+            + "\"type\": \"ram\"}], \"devices\": [{\"address\": \"0000:07:00.0\", \"bars\": [{\"index\": 0, \"kind\": \"memory\", "
+            + "\"start\": \"0xfebc0000\", \"end\": \"0xfebe0000\", \"is64Bit\": true, \"prefetchable\": true}]" + unplaced + "}]}"),
+            ", \"unplaced\": [{\"index\": 8, \"kind\": \"virtual-function\", \"size\": \"0x4000\", \"is64Bit\": true, \"prefetchable\": true, "
+            + "\"sign\": \"unset\"}]", ""),
         Pair("its size is not told, and the forecast leaves it out", "its size is told", static region => OnKvmRegion(region),
             "\tRegion 1: Memory at <ignored> (64-bit, prefetchable)\n", Ignored),
         Pair("the host gives the guest no such BAR until it has one", "a PV guest has it where the host has it", static guest => Plan(guest, Linux(),

@@ -9,7 +9,8 @@ internal static class RulePairs
 {
     public static ImmutableArray<RulePair> All { get; } = [.. ProblemPairs.All, .. MemoryPairs.All, .. DevicePairs.All, .. EndPairs.All];
 
-    public static ImmutableArray<string> ProblemsWithoutPair { get; } = [];
+    /// <summary>The command line always takes a layout where none is told; that there is none only a user of the library says.</summary>
+    public static ImmutableArray<string> ProblemsWithoutPair { get; } = ["layout-not-known"];
 
     public static ImmutableArray<string> SentencesWithoutPair { get; } = [];
 }
