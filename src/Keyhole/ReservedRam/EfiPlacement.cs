@@ -20,7 +20,8 @@ internal static class EfiPlacement
     private static readonly Version s_low = new(6, 10);
 
     /// <summary>Whether a host's Linux is known to be put low with memmap=.</summary>
-    public static bool IsLow(Host host) => ReleaseOf(host) is { } release && release >= s_low;
+    public static bool IsLow(Host host) => ReleaseOf(host) is { } release && (release >= s_low || (release >= s_first && HasLowRoom(host)
+        && host.Traits.KernelOptions?.Contains(HostOptions.NoKaslr, StringComparer.Ordinal) == true));
 
     /// <summary>How a host's Linux is put low although it is before 6.10, as advice; null where that does not keep it out of a range, or is not known
     /// of its release.</summary>

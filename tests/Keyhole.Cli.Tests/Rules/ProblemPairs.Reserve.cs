@@ -63,6 +63,11 @@ internal static partial class ProblemPairs
             Capture("0-9fc00 ram, 100000-80000000 ram, 100000000-280000000 ram", traits)), "", "\"efi\": false"),
         Pair("its Linux is placed low, which does not go by memmap=", "this Linux is not", static linux => Reserve("--range 5G-6G",
             Linux(linux, Eight, Efi)), "6.12.0", "6.1.0"),
+        Pair("before Linux 6.10 its kernel may land in the kept RAM", "the option that puts it low is there", static option =>
+            Reserve("--range 5G-6G",
+            Linux("6.6.9", Eight, Efi, option)), "", " nokaslr"),
+        Pair("its Linux is placed low, which does not go by memmap=", "this Linux stays where the firmware loaded it", static linux => Reserve(
+            "--range 5G-6G", Linux(linux, Eight, Efi, " nokaslr")), "6.6.9", "6.5.9"),
         Pair("before Linux 6.10 its kernel may land in the kept RAM", "this Linux is placed low", static linux => Reserve("--range 5G-6G",
             Linux(linux, Eight, Efi)), "6.1.0", "6.12.0"),
 
