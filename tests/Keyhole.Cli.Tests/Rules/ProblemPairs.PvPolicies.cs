@@ -37,6 +37,9 @@ internal static partial class ProblemPairs
         Pair("too-many-entries", "the host has fewer regions", static count => PlanBy("punch", "4096", Xen(map: Striped(count))), "300", "120"),
         Pair("gap-over-host-ram", "the host has none there", static type => PlanBy("hole-at:0x80000000", "800",
             Xen(map: $"{Low}, 100000-80000000 usable, 80000000-bff00000 {type}, bff00000-c0000000 reserved")), "usable", "reserved"),
+        Pair("gap-over-host-ram", "a larger gap is above, from which on devices are placed", static end => Plan($"{Pv}memory=700\ne820_host=1\n",
+            Xen(map: $"{Low}, 100000-30000000 usable, 30000000-30010000 reserved, 30010000-40000000 usable, 40000000-48000000 unusable, "
+                + $"48000000-bff00000 usable, bff00000-{end} reserved, fec00000-100000000 reserved")), "fe000000", "c0000000"),
         Pair("gap-over-host-ram", "the policy marks what the host has there", static policy => PlanBy(policy, "800"), "hole-at:0x80000000", "punch"),
 
         Pair("beyond-32-bits", "the kernel is a 64-bit one", static bits => PlanBy("punch", "800", null, "--bits", bits, "--bar",

@@ -227,17 +227,23 @@ internal static class PlanReview
 
     private static void ReportGaps(ImmutableArray<E820Entry> machineMap, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
+        List<ByteRange> gaps = [];
         foreach (RangePiece piece in new RangeMap<E820Entry>(Sanitised(entries).AsSpan()).Over(ByteRange.FromBounds(0, Frames.FourGiB)))
         {
-            if (piece.IsGap)
-                ReportGap(machineMap, piece.Range.Start, piece.Range.End, problems);
+            if (piece.IsGap && piece.Range.SizeBytes >= X86Layout.SmallestPciGapBytes)
+                gaps.Add(piece.Range);
         }
+
+        if (gaps.Count == 0)
+            return;
+        // Devices are placed from the largest gap on (pci_mem_start): what lies below it is no room for them.
+        ulong lowest = gaps.MaxBy(static gap => gap.SizeBytes).Start;
+        foreach (ByteRange gap in gaps)
+            ReportGap(machineMap, gap.Start, gap.End, gap.Start >= lowest, problems);
     }
 
-    private static void ReportGap(ImmutableArray<E820Entry> machineMap, ulong start, ulong end, List<Problem> problems)
+    private static void ReportGap(ImmutableArray<E820Entry> machineMap, ulong start, ulong end, bool isForDevices, List<Problem> problems)
     {
-        if (end < start + X86Layout.SmallestPciGapBytes)
-            return;
         ulong hostRam = SortedMap.BytesIn(ByteRange.FromBounds(start, end), machineMap.AsSpan(), SortedMap.IsMemory);
         if (hostRam == 0)
         {
@@ -250,6 +256,8 @@ internal static class PlanReview
             return;
         }
 
+        if (!isForDevices)
+            return;
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.GapOverHostRam,
