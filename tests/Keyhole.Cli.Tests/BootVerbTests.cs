@@ -335,8 +335,8 @@ public sealed class BootVerbTests
         File.WriteAllText(host, "0 a0000 ram\n100000 c0000000 ram\n");
         try
         {
-            CommandRun run = CommandRun.WithInput("0 10000000 ram\n20000000 30000000 ram\n40000000 50000000 ram\n"u8.ToArray(), "boot", "--host",
-                host, "--guest-map", "-", "--bar", "8000000-9000000", "--bar", "9000000-a000000");
+            CommandRun run = CommandRun.WithInput("0 10000000 ram\n60000000 70000000 ram\n80000000 90000000 ram\na0000000 100000000 reserved\n"u8
+                .ToArray(), "boot", "--host", host, "--guest-map", "-", "--bar", "8000000-9000000", "--bar", "9000000-a000000");
 
             Assert.Contains(words, string.Join(' ', run.Output.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries)));
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Linq;
 using Keyhole.E820;
 using Keyhole.Guests;
 using Keyhole.Hosts;
@@ -38,7 +39,7 @@ internal readonly record struct QemuLimits
     public static QemuLimits Of(HostTraits traits, QemuMachine machine, QemuVersion? kernel)
     {
         int? width = machine.IsKvm ? traits.PhysicalAddressBits ?? traits.LeastAddressBits : null;
-        if (!QemuStops.NeedsIommu(machine))
+        if (!machine.Devices.Any(QemuStops.IsMapped))
             return new() { Width = width, ProcessorBits = width };
         return new()
         {

@@ -80,9 +80,10 @@ internal static class QemuStops
     public static bool IsStop(Problem problem) => problem is { Severity: Severity.Error, Code: ProblemCodes.ReservedDeviceMemory };
 
     /// <summary>A mediated device, which has no address, needs no IOMMU, and pins what it uses alone.</summary>
-    public static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(NeedsIommu);
+    public static bool NeedsIommu(QemuMachine machine) => machine.Devices.Any(static device => HostFunctions.IsOne(device)
+        && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _)));
 
-    /// <inheritdoc cref="NeedsIommu(QemuMachine)"/>
-    public static bool NeedsIommu(QemuDevice device) => HostFunctions.IsOne(device)
-        && (HostFunctions.TryGetSlot(device, out _) || HostFunctions.TryGetAddress(device, out _));
+    /// <summary>Whether the host's IOMMU maps the guest's addresses for a device: not for a mediated one.</summary>
+    public static bool IsMapped(QemuDevice device) => HostFunctions.IsOne(device)
+        && (device["sysfsdev"] is null || HostFunctions.TryGetAddress(device, out _));
 }

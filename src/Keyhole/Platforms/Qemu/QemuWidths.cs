@@ -240,7 +240,7 @@ internal static class QemuWidths
     public static void ReportReservedMemory(Scenario scenario, QemuMachine machine, List<Problem> problems)
     {
         HostComplaints said = scenario.Host.Traits.Complaints;
-        QemuDevice[] all = [.. machine.Devices.Where(QemuStops.NeedsIommu)];
+        QemuDevice[] all = [.. machine.Devices.Where(QemuStops.IsMapped)];
         ImmutableArray<PfnRange> ranges = scenario.Host.DeviceMemory;
         if (all.Length == 0)
             return;
