@@ -21,13 +21,15 @@ internal static class BalloonRoom
     /// <summary>Less is the edges of entries and the ISA range.</summary>
     private const ulong WorthMentionBytes = 1UL << 20;
 
-    /// <summary>RAM of the map that the kernel's own map has no more of. Bytes.</summary>
+    /// <summary>RAM of the map that the kernel's own map has no more of, but for what the guest starts with and its kernel cannot manage.
+    /// Bytes.</summary>
     public static ulong LeftOutBytes(BootForecast forecast)
     {
         BootRequest request = forecast.Request;
         ulong given = Sum(request.Map, E820Type.Ram) + (request.IsDom0 ? Sum(request.Map, E820Type.Unusable) : 0);
         ulong kept = Sum(forecast.KernelMap, E820Type.Ram);
-        return given <= kept || given - kept < WorthMentionBytes ? 0 : given - kept;
+        ulong leftOut = given - ulong.Min(given, kept + (PageAccount.PagesOf(forecast, PageAccount.BeyondLimit) << Frames.Shift));
+        return leftOut < WorthMentionBytes ? 0 : leftOut;
     }
 
     /// <summary>The least memory, in MiB, with which the same kernel leaves nothing of the same map out; null where none helps, and where it leaves

@@ -20,6 +20,10 @@ internal static class PageAccount
     public const string BeyondLimit = "beyond what this kernel can manage";
     public const string Lost = "lost: the map ends before them, and the kernel leaves them to nobody";
 
+    /// <summary>Pages of which one of these is told.</summary>
+    public static ulong PagesOf(BootForecast forecast, string what) =>
+        forecast.Account.Where(line => line.What == what).Aggregate(0UL, static (sum, line) => sum + line.PageCount);
+
     public static ImmutableArray<AccountLine> Of(in SetupResult result, ulong pageCount, P2mRuns p2m, IReadOnlyList<E820Entry> kernelMap)
     {
         PfnRange initial = PfnRange.FromBounds(default, new Pfn(result.PageCount));

@@ -37,7 +37,9 @@ internal static class MemoryExplanations
                 + $"further up, so that they are not lost.";
         foreach (string text in Released(forecast, plan))
             yield return text;
-        foreach (string text in LeftOut(forecast, plan, builder))
+        if (NotManaged(forecast) is { } notManaged)
+            yield return notManaged;
+        foreach (string text in LeftOut(forecast, observed, plan, builder))
             yield return text;
         foreach (Problem problem in plan?.Problems ?? [])
         {
@@ -104,11 +106,24 @@ internal static class MemoryExplanations
             // dom0's map is the machine's: nobody can install another.
             if (!forecast.Request.IsDom0)
             {
-                string orElse = CanGrow(forecast, plan) ? $"the guest can also balloon up again ({setMemory})"
-                    : $"or a larger {OwnWords.Most(forecast.Request.Toolstack)}, so that there is RAM after the guest's first pages";
-                yield return $"What to change: install a map with as much RAM as the guest has pages, so that they can move; {orElse}.";
+                string orElse = CanGrow(forecast, plan)
+                    ? $"; the guest can also balloon up again by {ByteSize.ToText(forecast.ExtraBytes)} ({setMemory})" : "";
+                yield return $"What to change: install a map with as much RAM as the guest has pages, so that they can move{orElse}.";
             }
         }
+    }
+
+    /// <summary>What the domain has and its kernel has no use for.</summary>
+    private static string? NotManaged(BootForecast forecast)
+    {
+        ulong pages = PageAccount.PagesOf(forecast, PageAccount.BeyondLimit);
+        if (pages == 0)
+            return null;
+        string releases = KernelSurvey.ReleasesThat(
+            static other => KernelSurvey.KeepsAll(other) && PageAccount.PagesOf(other, PageAccount.BeyondLimit) == 0,
+            KernelSurvey.Of(forecast.Request));
+        return $"{Pages(pages)} of those that it starts with are beyond what this kernel can manage: nothing uses them. What to change: "
+            + $"{(releases.Length == 0 ? "" : $"boot a kernel of {releases}; or ")}start it with that much less.";
     }
 
     /// <summary>Whether what has no memory behind it yet is out of the balloon's reach.</summary>
@@ -116,7 +131,7 @@ internal static class MemoryExplanations
 
     private static string RoomFor(BootForecast forecast) => HasPool(forecast) ? "room without memory" : "room for the balloon";
 
-    private static IEnumerable<string> LeftOut(BootForecast forecast, Plan? plan, Dom0Log? builder)
+    private static IEnumerable<string> LeftOut(BootForecast forecast, ObservedBoot observed, Plan? plan, Dom0Log? builder)
     {
         BootRequest request = forecast.Request;
         ulong room = forecast.ExtraBytes;
@@ -146,8 +161,7 @@ internal static class MemoryExplanations
         string why = !request.IsDom0
             ? BalloonRoom.Why(forecast)
             : request.MaxPages is { } max
-                ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} ({(builder is { HasNoMemoryOption: true }
-                    ? "as was told, for Xen's command line has no dom0_mem=" : "dom0_mem=max: on Xen's command line")})"
+                ? $"dom0 may have {ByteSize.ToText(max << Frames.Shift)} ({WhoLimits(max, observed, builder)})"
                 : $"dom0 starts with {ByteSize.ToText(request.PageCount << Frames.Shift)}, and Linux keeps room for ten times that at most "
                     + $"(dom0_mem= on Xen's command line gives it more)";
         // A guest that may have all of them gets them as memory that is plugged in, if at all.
@@ -156,12 +170,20 @@ internal static class MemoryExplanations
             + $"{(request.IsDom0 ? "are not dom0's" : "are out of the balloon's room")}: {why}. The kernel {how}.{cure}";
     }
 
+    /// <summary>Where dom0's limit is from: a log without Xen's command line does not tell, and what was told goes before what it says.</summary>
+    private static string WhoLimits(ulong maxPages, ObservedBoot observed, Dom0Log? builder) =>
+        builder is null ? "dom0_mem=max: on Xen's command line, or as was told"
+            : builder.MaxPages == maxPages ? "dom0_mem=max: on Xen's command line"
+            : builder.HasNoMemoryOption ? "as was told, for Xen's command line has no dom0_mem="
+            : builder.IsMaxUnknown && BootEvidence.LimitSeenIn(observed) == maxPages
+                ? "by the RAM of its own map: Xen's command line is not in the log" : "as was told";
+
     /// <summary>The total of "Memory: x/y available" as a sum of whole parts; null where it does not come out to the last page.</summary>
     /// <param name="defers">Whether the kernel sets up most of its memory later.</param>
     private static string? Reckoned(BootForecast forecast, MemoryTotals memory, bool defers)
     {
         ulong givenKiB = forecast.Request.PageCount * KiBOfPage;
-        ulong usable = PagesOf(forecast, PageAccount.Stays) + PagesOf(forecast, PageAccount.Moved) + forecast.PopulatedPages;
+        ulong usable = PageAccount.PagesOf(forecast, PageAccount.Stays) + PageAccount.PagesOf(forecast, PageAccount.Moved) + forecast.PopulatedPages;
         ulong inMap = 0;
         foreach (E820Entry entry in forecast.KernelMap)
         {
@@ -176,8 +198,8 @@ internal static class MemoryExplanations
         foreach ((ulong pages, string what) in new[]
         {
             (forecast.ReleasedPages - Math.Min(forecast.ReleasedPages, forecast.PopulatedPages), "given back to Xen"),
-            (PagesOf(forecast, PageAccount.NotUsed), "reserved below 1 MiB and at the edges of holes"),
-            (PagesOf(forecast, PageAccount.BeyondLimit), "beyond what this kernel can manage"),
+            (PageAccount.PagesOf(forecast, PageAccount.NotUsed), "reserved below 1 MiB and at the edges of holes"),
+            (PageAccount.PagesOf(forecast, PageAccount.BeyondLimit), "beyond what this kernel can manage"),
             (1UL, "the first page"),
         })
         {
@@ -204,19 +226,18 @@ internal static class MemoryExplanations
         return $"{total} Of these the kernel had taken {Verifier.Number(own)} KiB for itself and its ramdisk when it said so{ofRoom}.";
     }
 
-    private static ulong PagesOf(BootForecast forecast, string what) =>
-        forecast.Account.Where(line => line.What == what).Aggregate(0UL, static (sum, line) => sum + line.PageCount);
-
     /// <summary>The identity-mapped frames among those that the guest was given, with what the map has there.</summary>
     private static string Holes(BootForecast forecast)
     {
         PfnRange given = PfnRange.FromBounds(default, new(forecast.Request.PageCount));
         List<string> holes = [];
         ulong more = 0;
-        foreach (P2mRun run in forecast.P2m)
+        // To kernels before 3.14 a hole that reaches 512 GiB is none of identity.
+        PfnRange[] identity = [.. forecast.P2m.Where(static run => run.Kind == P2mKind.Identity).Select(run => run.Range.Intersect(given))];
+        bool isWhole = identity.Aggregate(0UL, static (sum, part) => sum + part.Count) >= ulong.Max(forecast.ReleasedPages, forecast.RemappedPages);
+        foreach (PfnRange part in isWhole ? identity : OutsideOfRam(forecast.Request.Map, given))
         {
-            PfnRange part = run.Range.Intersect(given);
-            if (run.Kind != P2mKind.Identity || part.IsEmpty)
+            if (part.IsEmpty)
                 continue;
             foreach (PfnRange hole in EntriesAndGaps(forecast.KernelMap, part))
             {
@@ -229,6 +250,24 @@ internal static class MemoryExplanations
         }
 
         return string.Join(", ", holes) + (more == 0 ? "" : $", and {Verifier.Number(more)} in others");
+    }
+
+    /// <summary>The frames of a range that are no whole pages of RAM.</summary>
+    private static IEnumerable<PfnRange> OutsideOfRam(ImmutableArray<E820Entry> map, PfnRange range)
+    {
+        Pfn at = range.Start;
+        foreach (E820Entry entry in Hosts.SortedMap.RamOf(map.AsSpan()))
+        {
+            PfnRange part = PfnRange.FromBounds(Pfn.AtOrAbove(entry.Address), Pfn.Containing(entry.End)).Intersect(range);
+            if (part.IsEmpty)
+                continue;
+            if (part.Start > at)
+                yield return PfnRange.FromBounds(at, part.Start);
+            at = part.End;
+        }
+
+        if (range.End > at)
+            yield return PfnRange.FromBounds(at, range.End);
     }
 
     /// <summary>The frames that entries name apart from those of which the map says nothing: entries side by side are one piece.</summary>

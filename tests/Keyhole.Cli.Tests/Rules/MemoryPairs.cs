@@ -5,9 +5,7 @@ using System.Collections.Immutable;
 namespace Keyhole.Cli.Tests.Rules;
 
 /// <summary>What a verification says of memory, of the guest, the kernel and the Xen that the log may be of.</summary>
-internal static class MemoryPairs
+internal static partial class MemoryPairs
 {
-    public static ImmutableArray<RulePair> All { get; } =
-    [
-    ];
+    public static ImmutableArray<RulePair> All { get; } = [.. Pages, .. Room];
 }
