@@ -12,6 +12,7 @@ using Keyhole.Guests;
 using Keyhole.Hosts;
 using Keyhole.Logs;
 using Keyhole.Platforms;
+using Keyhole.Platforms.XenPv;
 using Keyhole.PvGuest;
 
 namespace Keyhole.Verification;
@@ -107,7 +108,7 @@ internal static partial class Explanations
         }
         else if (forecast.Halts)
         {
-            foreach (Phrase text in possible.InCommon(Halt))
+            foreach (Phrase text in possible.InCommon(one => Halt(one, plan)))
                 yield return text;
         }
         // What differs from the forecast is not told of by it, nor what a kernel would have done that died unseen.
@@ -158,16 +159,18 @@ internal static partial class Explanations
     {
         if (!request.IsDom0 || plan is null || plan.Host.Traits.XenVersion is not null)
             return null;
-        foreach ((XenVersion xen, string name) in (ReadOnlySpan<(XenVersion, string)>)[(new(4, 20), "4.20 and later"), (new(4, 1), "4.1 and older")])
+        List<string> releases = [];
+        foreach ((XenVersion xen, string name) in (ReadOnlySpan<(XenVersion, string)>)[(new(4, 20), "4.18.5, 4.19.2, 4.20.1 and later"),
+            (new(4, 1), "4.2.3, 4.3.0 and older")])
         {
             Scenario scenario = plan.Scenario;
             Boot other = Boot.Of(scenario with { Host = scenario.Host with { Traits = scenario.Host.Traits with { XenVersion = xen } } });
             if (other.Forecast is { } forecast && Verifier.AgreesAll(forecast, observed))
-                return $"The log does not name Xen's release, and one from 4.2 to 4.19 is taken: everything in it agrees with Xen {name}, which "
-                    + $"keeps another window of the APIC from dom0.";
+                releases.Add(name);
         }
 
-        return null;
+        return releases.Count == 0 ? null : $"The log does not name Xen's release, and one from 4.2 to 4.19 is taken, as most of them are: everything "
+            + $"in it agrees with Xen {string.Join("; or ", releases)}, which keeps another window of the APIC from dom0.";
     }
 
     private static Phrase OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing, bool mayLackLines)
@@ -228,7 +231,7 @@ internal static partial class Explanations
     internal static bool IsTheHosts(E820Entry entry) =>
         entry is { IsRam: false, Type: not E820Type.Unusable } && entry.End > X86Layout.OneMiB;
 
-    private static IEnumerable<Phrase> Halt(BootForecast forecast)
+    private static IEnumerable<Phrase> Halt(BootForecast forecast, Plan? plan)
     {
         Problem halt = forecast.Problems.First(static problem => problem.Code == ProblemCodes.KernelHalts);
         yield return $"What is in the way: {halt.Message}.";
@@ -238,29 +241,23 @@ internal static partial class Explanations
         ImmutableArray<BootForecast> survey = KernelSurvey.Of(forecast.Request);
         foreach (string text in KernelSurvey.Tell(survey))
             yield return $"By kernel: {text}.";
-        yield return $"What to change: {Phrase.Join("; or ", Remedies(forecast.Request, halt, survey))}.";
+        Phrase[] remedies = [.. Remedies(forecast.Request, plan, survey)];
+        if (remedies.Length > 0)
+            yield return $"What to change: {Phrase.Join("; or ", remedies)}.";
     }
 
-    private static IEnumerable<Phrase> Remedies(BootRequest request, Problem halt, ImmutableArray<BootForecast> survey)
+    /// <summary>What helps by the forecast.</summary>
+    private static IEnumerable<Phrase> Remedies(BootRequest request, Plan? plan, ImmutableArray<BootForecast> survey)
     {
-        bool found = false;
         if (KernelSurvey.ReleasesThat(static other => other.Boots, survey) is { Length: > 0 } releases)
-        {
-            found = true;
             yield return $"boot a kernel of {releases}";
-        }
-
         if (KernelPlace.ThatBoots(request) is { } place)
-        {
-            found = true;
             yield return $"build this kernel with CONFIG_PHYSICAL_START=0x{place:x}: there it is on RAM, and by the forecast it boots";
-        }
-
-        if (!request.IsDom0)
-            yield return $"give the guest a map that keeps RAM on both sides of what is in the way ("
-                + $"{Setting.Plan} {Setting.Policy} punch shows one)";
-        else if (!found)
-            yield return halt.Remedy ?? "boot another kernel";
+        // Nobody gives dom0 another map. Of a guest's that was given the host's is not known.
+        if (request.IsDom0 || plan?.LaidBy is null or PunchPolicy or GivenMapPolicy)
+            yield break;
+        if (Boot.Of(plan.Scenario with { Policy = new PunchPolicy() }) is { Forecast.Boots: true, Plan.HasErrors: false })
+            yield return $"give the guest a map that has RAM there ({Setting.Plan} {Setting.Policy} punch shows one, on which it boots by the forecast)";
     }
 
     /// <summary>Everything in the map that is no RAM where the kernel, its start info and its page tables lie.</summary>
