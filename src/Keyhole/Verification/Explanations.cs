@@ -24,6 +24,9 @@ internal static partial class Explanations
     private static Dom0Log? OnlyBuilderIn(LogScan hostLog) =>
         hostLog.Maps.Count(static map => map is { Kind: LogMapKind.XenFirmware, IsBeforeXensChanges: false }) == 1 ? Dom0Log.Of(hostLog) : null;
 
+    private static Dom0Log? BuilderOf(BootForecast forecast, ObservedBoot observed, LogScan? hostLog) =>
+        observed.Builder ?? (forecast.Request.IsDom0 && hostLog is not null ? OnlyBuilderIn(hostLog) : null);
+
     public static IEnumerable<Phrase> Of(BootForecast forecast, ObservedBoot observed, ImmutableArray<Finding> findings, Plan? plan, LogScan? hostLog)
     {
         // Nothing was compared, so nothing agrees, and what the kernel would meet is not in the way yet.
@@ -80,7 +83,7 @@ internal static partial class Explanations
             yield break;
         // What is no matter of the kernel's release is not blamed on it.
         string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
-        Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan);
+        Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan, BuilderOf(forecast, observed, hostLog));
         if ((otherXen ?? Assumptions.OfDom0(plan, "one from 4.2 to 4.19")) is { } ofXen)
             yield return ofXen;
         if (otherGuest is not null)
@@ -115,7 +118,7 @@ internal static partial class Explanations
         else if (!(observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat))
             && observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
         {
-            Dom0Log? builder = observed.Builder ?? (forecast.Request.IsDom0 && hostLog is not null ? OnlyBuilderIn(hostLog) : null);
+            Dom0Log? builder = BuilderOf(forecast, observed, hostLog);
             foreach (Phrase text in possible.InCommon(one => MemoryExplanations.Of(one, observed, plan, builder)))
                 yield return text;
         }

@@ -24,12 +24,16 @@ internal static class OtherGuest
     /// Proven by: the forecast of that guest, on the same host and with the same kernel, has everything that the log shows. Null where no guest that
     /// was tried does.
     /// </summary>
-    public static Phrase? Of(BootRequest request, ObservedBoot observed, Plan? plan)
+    /// <param name="request">The boot that was forecast.</param>
+    /// <param name="observed">The boot of the log.</param>
+    /// <param name="plan">What was told.</param>
+    /// <param name="builder">What Xen's log says of dom0; null where it says nothing, and of a guest.</param>
+    public static Phrase? Of(BootRequest request, ObservedBoot observed, Plan? plan, Dom0Log? builder)
     {
         if (observed.Map is not { Error: null, Entries.IsEmpty: false } map)
             return null;
         if (request.IsDom0)
-            return OtherLimit(request, observed, plan);
+            return OtherLimit(request, observed, plan, builder);
         if (plan is null || observed.MapMayBeginLate || observed.MapMayEndEarly || !map.Cuts.IsEmpty || !map.Garbled.IsEmpty)
             return null;
         Scenario told = plan.Scenario;
@@ -92,12 +96,12 @@ internal static class OtherGuest
     private static Scenario WithoutHostsMap(Scenario told) => told with { Guest = told.Guest with { E820Host = false, Pci = [] } };
 
     /// <summary>The RAM in the map of a kernel that leaves out what it may not have is what it may have.</summary>
-    private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed, Plan? plan)
+    private static Phrase? OtherLimit(BootRequest request, ObservedBoot observed, Plan? plan, Dom0Log? builder)
     {
         ulong ramPages = SortedMap.TotalsOf(request.Map.AsSpan()).GetValueOrDefault(E820Type.Ram) >> Frames.Shift;
-        bool isBuiltIn = observed.Builder?.HasBuiltInLimit(ramPages, plan?.Host.Traits.XenVersion) == true;
+        bool isBuiltIn = builder?.HasBuiltInLimit(ramPages, plan?.Host.Traits.XenVersion) == true;
         // A limit that Xen's command line tells is the limit.
-        if (!isBuiltIn && observed.Builder is { IsMaxUnknown: false, IsMaxReckoned: false, IsMaxUnclear: false })
+        if (!isBuiltIn && builder is { IsMaxUnknown: false, IsMaxReckoned: false, IsMaxUnclear: false })
             return null;
         if (BootEvidence.LimitSeenIn(observed) is not { } pages || pages == request.MaxPages || pages < request.PageCount
             || KernelThatAgrees(request with { MaxPages = pages }, observed) is not { } kernel)
