@@ -22,8 +22,8 @@ internal sealed class LogTraits
     [
         "IOAPIC[", "dmaru->address", "reg_base_addr", "DRHD base", "mmio-addr", "CPU Vendor", "CPU0:", "ost address width", "bits physical", "RMRR ",
         "RMRR: [", "IVMD",
-        "Start_Addr_Phys", "Mem_Length", "dentity map ", "Xen version", Vocabulary.DetectedXen, "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=", "found ACPI_DMAR_",
-        " endpoint: ", "vendor_id", "Vendor ID:",
+        "Start_Addr_Phys", "Mem_Length", "dentity map ", "Xen version", Vocabulary.DetectedXen, "efi: EFI v", "EFI stub: ", EfiMap, " rmrr=",
+        "found ACPI_DMAR_", " endpoint: ", "vendor_id", "Vendor ID:",
         .. VirtualHostLines.Words, .. WidthTraits.Words, .. ComplaintLines.Words,
     ];
 
@@ -225,8 +225,7 @@ internal sealed class LogTraits
             return true;
         subject = Subject.XenVersion;
         // hvmloader asks the Xen that runs: a log whose head is lost has its line.
-        if (TextCursor.TryBehind(line, "Xen version ", out rest)
-            || TextCursor.TryBehind(line, Vocabulary.DetectedXen, out rest))
+        if (TextCursor.TryBehind(line, "Xen version ", out rest) || TextCursor.TryBehind(line, Vocabulary.DetectedXen, out rest))
             return XenVersion.TryParse(rest, out _);
         subject = Subject.TableEntry;
         if (TextCursor.TryBehind(line, "found ACPI_DMAR_", out rest))

@@ -108,6 +108,9 @@ internal static class Vocabulary
     /// <summary>What hvmloader says of the BIOS that it loads, since 4.2: ROMBIOS, SeaBIOS, OVMF.</summary>
     public const string RequestedBios = "System requested ";
 
+    /// <summary>What hvmloader says of the Xen that it runs under.</summary>
+    public const string DetectedXen = "Detected Xen v";
+
     // Xen.
     public const string Truncating = "Truncating RAM from ";
     public const string XenPanic = "Panic on CPU";
@@ -151,9 +154,6 @@ internal static class Vocabulary
 
     /// <summary>How lines begin that Linux prints behind the place where it prints the map that its command line has changed ("user:").</summary>
     public static readonly ImmutableArray<string> OptionsTaken = [LastPfn, "e820: " + LastPfn, MachineName, TablePointer];
-
-    /// <summary>What hvmloader says of the Xen that runs it.</summary>
-    public const string DetectedXen = "Detected Xen v";
 
     /// <summary>What Linux says of its pages behind its map, before it prints one that its command line has changed.</summary>
     /// <remarks>Source: arch/x86/mm/setup_nx.c (x86_report_nx).</remarks>
@@ -228,7 +228,6 @@ internal static class Vocabulary
         new("last_pfn", KernelMessageKind.OptionsTaken, "e820: " + LastPfn + "0x40000 max_arch_pfn = 0x400000000"),
         new(MachineName, KernelMessageKind.OptionsTaken, "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014"),
         new(TablePointer, KernelMessageKind.OptionsTaken, TablePointer + "0x00000000000F58D0 000014 (v00 BOCHS )"),
-        new(DetectedXen, KernelMessageKind.Other, DetectedXen + "4.12.1"),
         new(NoExecute, KernelMessageKind.NoExecute, NoExecute + "active"),
         new(TableList, KernelMessageKind.Other, TableList + "0x00000000BEFFFD24 000084 (v01 ALASKA A M I    01072009 AMI  01000013)"),
         new(InterruptTable, KernelMessageKind.Other, InterruptTable + "0x00000000BEFFFDA8 000258 (v03 ALASKA A M I    01072009 AMI  00010013)"),
@@ -261,6 +260,7 @@ internal static class Vocabulary
         new("Over-allocation", KernelMessageKind.Other, "d5v0 Over-allocation for d5: 262145 > 262144"),
         .. XenReasons.All.Select(static reason => new Saying(reason.Mark, KernelMessageKind.Other, reason.Example)),
         new(RequestedBios, KernelMessageKind.Other, RequestedBios + "SeaBIOS"),
+        new(DetectedXen, KernelMessageKind.Other, DetectedXen + "4.17.7"),
         .. QemuLogWords.Marks.Select(static mark => new Saying(mark, KernelMessageKind.Other, mark)),
         new("xen_memory_setup", KernelMessageKind.Other, "xen_memory_setup"),
         new("available pfn range", KernelMessageKind.NoRangeToRemap, NoRangeToRemap + ", not remapping identity pages"),

@@ -83,7 +83,8 @@ internal static partial class Explanations
             yield break;
         // What is no matter of the kernel's release is not blamed on it.
         string? otherXen = agrees ? null : OtherXen(forecast.Request, observed, plan);
-        Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan, BuilderOf(forecast, observed, hostLog));
+        Dom0Log? builder = BuilderOf(forecast, observed, hostLog);
+        Phrase? otherGuest = agrees || otherXen is not null ? null : OtherGuest.Of(forecast.Request, observed, plan, builder);
         if ((otherXen ?? Assumptions.OfDom0(plan, "one from 4.2 to 4.19")) is { } ofXen)
             yield return ofXen;
         if (otherGuest is not null)
@@ -93,7 +94,7 @@ internal static partial class Explanations
             string? missing = MissingLines.Of(findings);
             if (missing is not null)
                 yield return missing;
-            yield return OtherProfiles(forecast.Request, observed, differing, missing is not null);
+            yield return OtherProfiles(forecast.Request, observed, differing, builder, missing is not null);
         }
 
         foreach (string text in agrees ? OwnWays(forecast, observed) : OneOtherWay(forecast, observed))
@@ -118,7 +119,6 @@ internal static partial class Explanations
         else if (!(observed.Halts && findings.All(static finding => finding.What == Verifier.OutcomeWhat))
             && observed.Facts.PanicMessage is null && !observed.IsXensOwnEnd && !differing.Any(static finding => IsOfMemory(finding.What)))
         {
-            Dom0Log? builder = BuilderOf(forecast, observed, hostLog);
             foreach (Phrase text in possible.InCommon(one => MemoryExplanations.Of(one, observed, plan, builder)))
                 yield return text;
         }
@@ -172,26 +172,31 @@ internal static partial class Explanations
                 releases.Add(name);
         }
 
-        return releases.Count == 0 ? null : $"The log does not name Xen's release, and one from 4.2 to 4.19 is taken, as most of them are: everything "
-            + $"in it agrees with Xen {string.Join("; or ", releases)}, which keeps another window of the APIC from dom0.";
+        return releases.Count == 0 ? null : $"The log does not name Xen's release, and one from 4.2 to 4.19 is taken, as most of them are: "
+            + $"everything in it agrees with Xen {string.Join("; or ", releases)}, which keeps another window of the APIC from dom0.";
     }
 
-    private static Phrase OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing, bool mayLackLines)
+    private static Phrase OtherProfiles(BootRequest request, ObservedBoot observed, Finding[] differing, Dom0Log? builder,
+        bool mayLackLines)
     {
         string agreeing = Verifier.Agreeing(request, observed);
         return agreeing.Length == 0
             ? (Phrase)($"With the {(request.IsDom0 ? "machine map" : "guest's map")} and the memory that are taken here, no kernel version that is "
                 + $"known does everything that the log shows (what differs: {What(differing)}). "
                 + $"Either {(mayLackLines ? "lines are missing, or " : "")}they are not those of this boot, or its kernel "
-                + $"{Larger(observed)}does something that is not known.")
+                + $"{Elsewhere(observed, builder, differing)}does something that is not known.")
             : $"All of the memory setup in the log agrees with {agreeing}: name it with {Setting.Kernel} if that is the kernel.";
     }
 
-    /// <summary>Where a kernel stops at what lies in its way and nobody told where it lies, that is what may differ.</summary>
-    private static string Larger(ObservedBoot observed) =>
-        observed is { Facts.PanicMessage: not null, Segments.Kernel.IsEmpty: true }
-            && observed.Builder is not { IsBuildShown: true, Layout.Kernel.IsEmpty: false }
-            ? "is larger or is elsewhere than the one that is taken (the log does not show where it was put), or it " : "";
+    /// <summary>Where a kernel stops at what lies in its way, or gets past it, and nobody told where it lies, that is what may differ.</summary>
+    private static string Elsewhere(ObservedBoot observed, Dom0Log? builder, Finding[] differing)
+    {
+        if (!observed.Segments.Kernel.IsEmpty || builder is { IsBuildShown: true, Layout.Kernel.IsEmpty: false })
+            return "";
+        string? other = observed.Facts.PanicMessage is not null ? "larger"
+            : differing.Any(static finding => finding is { What: Verifier.OutcomeWhat, Observed: "boots" }) ? "smaller" : null;
+        return other is null ? "" : $"is {other} or is elsewhere than the one that is taken (the log does not show where it was put), or it ";
+    }
 
     /// <summary>Whether a finding is about how much memory there is and where; a gap and devices are not.</summary>
     private static bool IsOfMemory(string what) => what is MapComparison.What or RamTotal.What || what.EndsWith("pages", StringComparison.Ordinal);
@@ -260,7 +265,8 @@ internal static partial class Explanations
         if (request.IsDom0 || plan?.LaidBy is null or PunchPolicy or GivenMapPolicy)
             yield break;
         if (Boot.Of(plan.Scenario with { Policy = new PunchPolicy() }) is { Forecast.Boots: true, Plan.HasErrors: false })
-            yield return $"give the guest a map that has RAM there ({Setting.Plan} {Setting.Policy} punch shows one, on which it boots by the forecast)";
+            yield return $"give the guest a map that has RAM there ({Setting.Plan} {Setting.Policy} punch shows one, on which it boots by the "
+                + $"forecast)";
     }
 
     /// <summary>Everything in the map that is no RAM where the kernel, its start info and its page tables lie.</summary>

@@ -34,8 +34,13 @@ public static class FirmwareVerifier
         if (boots.Any(static boot => boot.HasKernelLines))
         {
             // What belongs to a boot goes on until the next one of the same guest begins.
-            return [.. boots.Select((boot, i) =>
-                boot with { LastLine = boots.Skip(i + 1).FirstOrDefault(next => next.Domain == boot.Domain)?.FirstLine - 1 ?? scan.LineCount })];
+            return [.. boots.Select((boot, i) => boot with
+            {
+                // Where the line that names the kernel is lost, what stands before the first that tells of its memory is its own, too.
+                FirstLine = boot is { Release: null, HasKernelLines: true } && boots.Take(i).All(before => before.Domain != boot.Domain)
+                    ? 1 : boot.FirstLine,
+                LastLine = boots.Skip(i + 1).FirstOrDefault(next => next.Domain == boot.Domain)?.FirstLine - 1 ?? scan.LineCount,
+            })];
         }
 
         bool hasMap = scan.Maps.Any(static map => map.Kind is LogMapKind.LinuxFirmware or LogMapKind.GuestKernel);

@@ -8,29 +8,20 @@ using Keyhole.Reading;
 
 namespace Keyhole.Verification;
 
-/// <summary>The Xen that a guest's log names: its kernel does, and its firmware calls itself after it.</summary>
-/// <remarks>Source: Linux' arch/x86/xen/enlighten_pv.c, enlighten_hvm.c; hvmloader's hvmloader.c, and smbios.c for the machine's name.</remarks>
+/// <summary>The Xen that a guest's log names: its kernel does, its firmware calls itself after it, and hvmloader says what it finds.</summary>
+/// <remarks>Source: Linux' arch/x86/xen/enlighten_pv.c, enlighten_hvm.c; hvmloader's smbios.c for the machine's name.</remarks>
 internal static class NamedXen
 {
     private static readonly string[] s_titles = ["Xen version: ", "Xen version ", "DMI: Xen HVM domU, BIOS "];
 
-    /// <summary>The first that the boot's own lines name; null where none does.</summary>
+    /// <summary>The first that the boot's own lines name, else what hvmloader names last before its end; null where none does.</summary>
     public static LogFact<XenVersion>? In(LogScan scan, ObservedBoot boot)
     {
-        ObservedBoot[] others = [.. BootLog.Of(scan).Where(other => other.Domain == boot.Domain)];
-        int end = others.Where(other => other.FirstLine > boot.FirstLine).Select(static other => other.FirstLine).DefaultIfEmpty(int.MaxValue).Min();
-        // The firmware speaks before the kernel.
-        int start = others.Where(other => other.LastLine < boot.FirstLine).Select(static other => other.LastLine).DefaultIfEmpty(0).Max();
-        // Xen marks what the firmware says with the guest's number, and a console that is attached does not: of one guest alone it is this one's.
-        bool isAlone = boot.Domain is null && scan.Lines.Where(static line => line.Domain is not null).DistinctBy(static line => line.Domain).Count() == 1;
+        int end = BootLog.Of(scan).Where(other => other.FirstLine > boot.FirstLine && other.Domain == boot.Domain)
+            .Select(static other => other.FirstLine).DefaultIfEmpty(int.MaxValue).Min();
         foreach (LogLine line in scan.Lines)
         {
-            if ((line.Domain != boot.Domain && !isAlone) || line.Number <= start || line.Number >= end)
-                continue;
-            if (TextCursor.TryBehind(line.Text, Vocabulary.DetectedXen, out ReadOnlySpan<char> release)
-                && XenVersion.TryParse(release, out XenVersion detected))
-                return new(detected, line.Number);
-            if (line.Speaker != LogSpeaker.Kernel || line.Domain != boot.Domain || line.Number < boot.FirstLine)
+            if (line.Speaker != LogSpeaker.Kernel || line.Domain != boot.Domain || line.Number < boot.FirstLine || line.Number >= end)
                 continue;
             foreach (string title in s_titles)
             {
@@ -40,6 +31,16 @@ internal static class NamedXen
             }
         }
 
-        return null;
+        return OfHvmloader(scan, boot);
+    }
+
+    private static LogFact<XenVersion>? OfHvmloader(LogScan scan, ObservedBoot boot)
+    {
+        LogLine[] all = [.. scan.Lines.Where(line => line.Number <= boot.LastLine
+            && line.Text.Contains(Vocabulary.DetectedXen, StringComparison.Ordinal))];
+        bool isAny = FirmwareVerifier.IsOfOneGuest(boot, all.Select(static line => line.Domain));
+        return all.LastOrDefault(line => isAny || line.Domain == boot.Domain) is { } last
+            && TextCursor.TryBehind(last.Text, Vocabulary.DetectedXen, out TextCursor version)
+            && XenVersion.TryParse(version.Rest, out XenVersion xen) ? new(xen, last.Number) : null;
     }
 }

@@ -162,8 +162,9 @@ public static class PvhDom0Verifier
             ObservedBoot withMap = observed.WithMap(map);
             (ImmutableArray<Finding> entries, hasRoom, int lost) = CompareMap(plan, withMap, notKnown);
             findings.AddRange(entries);
-            undecided.AddRange(MapComparison.Undecided(notKnown, withMap, findings));
-            if (undecided.Count > 0)
+            Finding[] ofMap = [.. MapComparison.Undecided(notKnown, withMap, findings)];
+            undecided.AddRange(ofMap);
+            if (ofMap.Length > 0)
                 notCompared.Add($"{MapComparison.What}{LogExtent.LostLines}");
             if (MapComparison.NotCompared(map, lost) is { } unknown)
                 notCompared.Add(unknown);

@@ -8,5 +8,5 @@ namespace Keyhole.Cli.Tests.Rules;
 internal static partial class MemoryPairs
 {
     public static ImmutableArray<RulePair> All { get; } =
-        [.. Pages, .. Room, .. Kernels, .. Halts, .. Guests, .. Totals, .. Lost, .. MovedPages];
+        [.. Pages, .. Room, .. Kernels, .. Halts, .. Guests, .. Totals, .. Lost, .. MovedPages, .. Assumed, .. Extent];
 }
