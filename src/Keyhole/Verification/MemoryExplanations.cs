@@ -50,13 +50,23 @@ internal static class MemoryExplanations
             }
         }
 
-        // What some kernels mark themselves is not the host's.
-        ulong unusable = Sum(forecast.Request.Map, E820Type.Unusable);
-        if (unusable >= WorthMentionBytes && !forecast.Request.IsDom0)
+        ulong unusable = plan is null || forecast.Request.IsDom0 ? 0 : HostsRamMarkedIn(forecast.Request.Map, plan.MachineMap);
+        if (unusable >= WorthMentionBytes)
             yield return $"{ByteSize.ToText(unusable)} of the map are unusable: RAM of the host that the guest was not given, marked so that no "
                 + $"device is put there. It is not missing.";
         if (observed.Facts.Memory is { } memory && Reckoned(forecast, memory.Value, observed.Facts.DefersPages) is { } sum)
             yield return $"Line {memory.Line}: {sum}";
+    }
+
+    /// <summary>Unusable bytes of a map where its host has RAM. What some kernels mark themselves is not the host's, nor is all that somebody
+    /// marks.</summary>
+    private static ulong HostsRamMarkedIn(ImmutableArray<E820Entry> map, ImmutableArray<E820Entry> host)
+    {
+        ulong bytes = 0;
+        ImmutableArray<E820Entry> sorted = Hosts.SortedMap.Of(host.AsSpan());
+        foreach (E820Entry entry in map.Where(static entry => entry is { Type: E820Type.Unusable, Wraps: false }))
+            bytes += Hosts.SortedMap.BytesIn(entry.Range, sorted.AsSpan(), static entry => entry.IsRam);
+        return bytes;
     }
 
     /// <summary>Whether the domain may have more than it starts with, and its map has room for it: else xl mem-set cannot give it any.</summary>
@@ -91,7 +101,8 @@ internal static class MemoryExplanations
         string why = forecast.Request.Profile.Displaced == DisplacedPages.Release
             ? "this kernel gives back what is there and gets nothing for it"
             : releases.Length == 0
-                ? "the map has no RAM after the guest's first pages that could take them"
+                ? $"the map has no {(forecast.PopulatedPages + forecast.RemappedPages == 0 ? "" : "more ")}RAM after the guest's first pages that "
+                    + "could take them"
                 : "this kernel does not find the RAM after the guest's first pages that could take them";
         yield return $"{Pages(lost)} are missing: they are under holes of the map ({Holes(forecast)}), and {why}. They went back to Xen.";
         if (releases.Length != 0)
@@ -102,7 +113,8 @@ internal static class MemoryExplanations
         }
         else
         {
-            yield return "Which kernels cope: none; every known version gives pages back on this map.";
+            yield return $"Which kernels cope: none; every known version gives pages back on this map"
+                + $"{(survey.All(static other => other.Boots) ? "" : ", or does not boot on it")}.";
             // dom0's map is the machine's: nobody can install another.
             if (!forecast.Request.IsDom0)
             {

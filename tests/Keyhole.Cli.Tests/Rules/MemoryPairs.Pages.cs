@@ -18,6 +18,9 @@ internal static partial class MemoryPairs
     /// <summary>Less RAM than pages.</summary>
     private const string ShortMap = "0 1c000000 ram\n1c000000 40000000 reserved\n";
 
+    /// <summary>The same, with NVS under every kernel, which those from 6.12 on move away.</summary>
+    private const string NvsMap = "0 1800000 ram\n1800000 1a00000 nvs\n1a00000 1c000000 ram\n1c000000 40000000 reserved\n40000000 40400000 ram\n";
+
     private const string Pages512MiB = "--nr-pages 131072";
 
     private const string Missing = "are missing: they are under holes of the map (";
@@ -69,6 +72,12 @@ internal static partial class MemoryPairs
         // dom0's map is the machine's.
         RulePair.Of("What to change: install a map with as much RAM as the guest has pages, so that they can move", "it is dom0's map",
             static () => OnMap(ShortMap, both: Pages512MiB), static () => PvDom0(SmallMachine)),
+        RulePair.Of(NoRam, "it has some, which others have taken", static () => OnMap(ShortMap, "3.12.1", both: Pages512MiB),
+            static () => OnMap($"{ShortMap}40000000 40200000 ram\n", "3.12.1", both: Pages512MiB)),
+        RulePair.Of(NoKernel, "some do not boot on it", static () => OnMap(ShortMap, "6.12.20", both: Pages512MiB),
+            static () => OnMap(NvsMap, "6.12.20", both: Pages512MiB)),
+        RulePair.Of("every known version gives pages back on this map, or does not boot on it.", "all boot",
+            static () => OnMap(NvsMap, "6.12.20", both: Pages512MiB), static () => OnMap(ShortMap, "6.12.20", both: Pages512MiB)),
         RulePair.Of("the guest can also balloon up again by 2 MiB (xl mem-set)", "the map has no room at all",
             static () => OnMap($"{ShortMap}40000000 40200000 ram\n", "3.2.1", both: Pages512MiB),
             static () => OnMap(ShortMap, "3.2.1", both: Pages512MiB)),
