@@ -2,7 +2,6 @@
 
 using System.Collections.Immutable;
 using System.IO;
-using System.Linq;
 using static Keyhole.Cli.Tests.Rules.MemoryInputs;
 
 namespace Keyhole.Cli.Tests.Rules;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System.Collections.Immutable;
-using System.IO;
 using static Keyhole.Cli.Tests.Rules.MemoryInputs;
 
 namespace Keyhole.Cli.Tests.Rules;
@@ -45,9 +44,10 @@ internal static partial class MemoryPairs
         """;
 
     /// <summary>A guest whose log has nothing but a window that cannot be claimed.</summary>
-    private static CommandRun Claims(string options, string end = "0xf9ffffff", string obstacle = "System RAM") => CommandRun.Of(["verify", "--host",
+    private static CommandRun Claims(string options, string end = "0xf9ffffff", string obstacle = "System "
+        + "RAM", string window = "0xb2100000-0xb2100fff") => CommandRun.Of(["verify", "--host",
         Seed, "--dmesg", RulePair.Written("dmesg", "pcifront pci-0: claiming resource 0000:00:00.0/0\npci 0000:00:00.0: can't claim BAR 2 [mem "
-            + $"0xb2100000-0xb2100fff 64bit]: address conflict with {obstacle} [mem 0x00100000-{end}]\n"), .. options.Split(' ')]);
+            + $"{window} 64bit]: address conflict with {obstacle} [mem 0x00100000-{end}]\n"), .. options.Split(' ')]);
 
     private static CommandRun OnGuestsMap(string owner) => CommandRun.Of("verify", "--host", RulePair.Written("host", GuestsOwn(owner)), "--dmesg",
         RulePair.Written("dmesg", GuestsOwn("ACPI in unprivileged domain disabled")), "--memory", "4096", "--e820-host");
@@ -98,6 +98,8 @@ internal static partial class MemoryPairs
             static () => Claims("--memory 4000 --e820-host"), static () => Claims("--memory 4000 --e820-host", "0xf8ffffff")),
         RulePair.Of(WithoutHostsMap, "the guest that was told has no such map either",
             static () => Claims("--memory 4000 --e820-host"), static () => Claims("--memory 4000")),
+        RulePair.Of(WithoutHostsMap, "the host's map has the same there", static () => Claims("--memory 4000 --e820-host"),
+            static () => Claims("--memory 512 --e820-host", "0x1fffffff", window: "0x1f000000-0x1f000fff")),
         RulePair.Of(WithoutHostsMap, "it is another map of Keyhole's that it was told to have",
             static () => Claims("--memory 4000 --e820-host"), static () => Claims("--memory 4000 --e820-host --policy punch")),
         RulePair.Of(WithoutHostsMap, "what is in the way is a bridge, and none of the map",
