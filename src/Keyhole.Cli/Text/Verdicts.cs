@@ -49,8 +49,7 @@ internal static class Verdicts
         ObservedBoot boot = verification.Boot;
         string needs = !boot.Facts.HasNeeds ? "" : boot.Facts.HasLateNeedsAlone ? "; long behind the boot it tells of a want of memory"
             : "; behind that it tells of a want of memory";
-        // Below 1 MiB lies the copy of a display's ROM.
-        int? line = boot.Facts.FailedClaims.Where(static claim => claim.Value.Window.End > X86Layout.OneMiB)
+        int? line = boot.Facts.FailedClaims.Where(static claim => !claim.Value.IsRomsCopy)
             .Select(static claim => (int?)claim.Line).FirstOrDefault();
         if (line is null && verification.LineWithoutAddress is { } without)
             return string.Create(CultureInfo.InvariantCulture, $"{needs}; not every window of a device has an address (line {without})");

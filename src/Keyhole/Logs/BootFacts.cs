@@ -20,7 +20,14 @@ public readonly record struct MemoryTotals(ulong AvailableKiB, ulong TotalKiB);
 /// <param name="Obstacle">Linux's name of what it meets ("Unusable memory"); null where the reason is another, empty where the log does
 /// not show it.</param>
 /// <param name="ObstacleRange">Where that lies; empty without an obstacle.</param>
-public readonly record struct FailedClaim(ByteRange Window, string? Obstacle, ByteRange ObstacleRange);
+public readonly record struct FailedClaim(ByteRange Window, string? Obstacle, ByteRange ObstacleRange)
+{
+    private static readonly ByteRange s_romsCopy = ByteRange.FromBounds(0xc_0000, 0xe_0000);
+
+    /// <summary>Whether the window is the copy of a display's ROM below 1 MiB, which is no BAR: where it cannot be claimed nothing is lost.</summary>
+    /// <remarks>Source: Linux' arch/x86/pci/fixup.c (pci_fixup_video): always 128 KiB there.</remarks>
+    public bool IsRomsCopy => Window == s_romsCopy;
+}
 
 /// <summary>A change that a kernel makes in its own map. Bytes.</summary>
 /// <param name="OldType">What it takes; null where it takes whatever is there.</param>

@@ -133,7 +133,8 @@ internal static class Vocabulary
     public const string InterruptTable = "ACPI: APIC ";
 
     /// <summary>Room that Linux under Xen takes for pages of other domains, in /proc/iomem.</summary>
-    public const string ScratchRoom = " : Xen scratch";
+    public const string ScratchName = "Xen scratch";
+    public const string ScratchRoom = " : " + ScratchName;
 
     /// <summary>What stands in a log only once the kernel has started its first process: words that come once a boot.</summary>
     public static readonly ImmutableArray<string> Programs = [" as init process", "Detected virtualiz", "dracut-initqueue["];

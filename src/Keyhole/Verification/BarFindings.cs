@@ -24,20 +24,19 @@ internal static class BarFindings
         foreach (LogFact<FailedClaim> claim in claims)
         {
             // Other devices and bridges stand in the way too; that is not the map's doing.
-            if (claim.Value.Obstacle is not { Length: > 0 } obstacle || !IsOfMap(obstacle))
+            if (claim.Value.Obstacle is not { Length: > 0 } obstacle || !IsOfMap(obstacle) || !IomemSyntax.TryType(obstacle, out E820Type type))
                 continue;
             E820Entry? met = SortedMap.Obstacle(forecast.KernelMap.AsSpan(), claim.Value.Window);
             string? expected = met is { } entry
-                ? Text(claim.Value.Window, LinuxTypeNames.OfResource(entry.Type), ByteRange.FromBounds(entry.Address, entry.End)) : null;
+                ? Text(claim.Value.Window, entry.Type == type ? obstacle : LinuxTypeNames.OfResource(entry.Type),
+                    ByteRange.FromBounds(entry.Address, entry.End)) : null;
             string seen = Text(claim.Value.Window, obstacle, claim.Value.ObstacleRange);
             yield return new(What, expected ?? $"{Verifier.Range(claim.Value.Window)} can be claimed", seen, claim.Line, expected == seen);
         }
     }
 
     /// <summary>Whether the name is one that Linux gives to memory of the map that stands in a window's way.</summary>
-    public static bool IsOfMap(string obstacle) =>
-        new[] { E820Type.Ram, E820Type.Acpi, E820Type.Nvs, E820Type.Unusable, E820Type.PersistentMemory, E820Type.Pram }
-            .Any(type => LinuxTypeNames.OfResource(type) == obstacle);
+    public static bool IsOfMap(string obstacle) => IomemSyntax.TryType(obstacle, out E820Type type) && type != E820Type.Reserved;
 
     private static string Text(ByteRange window, string obstacle, ByteRange range) =>
         $"{Verifier.Range(window)} conflicts with {obstacle} {Verifier.Range(range)}";

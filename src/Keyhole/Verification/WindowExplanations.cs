@@ -31,7 +31,7 @@ internal static class WindowExplanations
     {
         // What several windows meet is one fault.
         foreach (IGrouping<(string?, ByteRange, bool), LogFact<FailedClaim>> claims in observed.Facts.FailedClaims.GroupBy(
-            static claim => (claim.Value.Obstacle, claim.Value.ObstacleRange, claim.Value.Window.End <= X86Layout.OneMiB)))
+            static claim => (claim.Value.Obstacle, claim.Value.ObstacleRange, claim.Value.IsRomsCopy)))
             yield return Bar(possible, observed, plan, [.. claims]);
     }
 
@@ -52,17 +52,26 @@ internal static class WindowExplanations
             return $"{lines}: the {windows} could not be claimed for a reason that is not the memory map's.";
         if (obstacle.Length == 0)
             return $"{lines}: the {windows} could not be claimed; why not does not stand in {(isOne ? "that line" : "these lines")}.";
-        if (obstacle.Equals("reserved", StringComparison.OrdinalIgnoreCase))
+        bool isType = IomemSyntax.TryType(obstacle, out E820Type type);
+        if (isType && type == E820Type.Reserved)
             return $"{lines}: the {windows} {meets} with "
                 + (IsReserved(forecast.KernelMap, failed.ObstacleRange)
                     || (observed.Map is { } map && IsReserved(map.Entries, failed.ObstacleRange))
                     ? $"reserved memory of the map, {Verifier.Range(failed.ObstacleRange)}."
                     : $"{Verifier.Range(failed.ObstacleRange)}, which the kernel calls reserved, and which neither the forecast's map nor the log's "
                         + "has as such: what reserved it does not stand there.")
-                + (failed.Window.End <= X86Layout.OneMiB
+                + (failed.IsRomsCopy
                     ? " Below 1 MiB lies the copy of a display's ROM, which is no BAR: nothing is lost."
                     : "");
-        if (!BarFindings.IsOfMap(obstacle))
+        if (obstacle == RamBuffer)
+            return $"{lines}: the {windows} {meets} with {InputError.Quote(obstacle)} {Verifier.Range(failed.ObstacleRange)}, {unusable}. Linux "
+                + "keeps devices out of what is behind the end of RAM in the map, up to the next multiple of 64 MiB.";
+        if (obstacle == Vocabulary.ScratchName)
+            return $"{lines}: the {windows} {meets} with {InputError.Quote(obstacle)} {Verifier.Range(failed.ObstacleRange)}, {unusable}. Linux has "
+                + $"taken these addresses itself, as room for pages of other domains: they are not the map's. What to change: "
+                + (forecast.Request.IsDom0 ? "have the device there when dom0 boots."
+                    : $"let the kernel claim the device before that: {Earlier(plan)}.");
+        if (!isType)
             return $"{lines}: the {windows} {meets} with {InputError.Quote(obstacle)}, which is not RAM, ACPI or unusable memory "
                 + $"of the map: the devices' addresses conflict, not the map.";
         string met = $"{lines}: the device's {windows} {meets} with {obstacle} {Verifier.Range(failed.ObstacleRange)}";
@@ -82,16 +91,16 @@ internal static class WindowExplanations
                 ? $"set {OwnWords.Most(plan!.Guest.Toolstack)} to {OwnWords.Memory(plan.Guest.Toolstack)} ({plan.Guest.MemoryKiB >> 10} MiB), so "
                     + "that the balloon has nothing to add; or "
                 : "";
-            // What is in force already is no remedy.
-            bool isGivenAtStart = plan is { Guest.Pci.IsEmpty: false };
-            string earlier = isGivenAtStart ? "build the driver of its bus (xen-pcifront) into the kernel"
-                : "give it to the domain before it starts, with the driver of its bus (xen-pcifront) built into the kernel";
             // In dom0 Linux itself claims windows, before any driver: what is there at boot before any memory is added.
+            if (isDom0 && forecast.ReleasedPages == 0 && forecast.Request.MaxPages <= forecast.Request.PageCount)
+                return $"{met}, {unusable}. {how} dom0 may have no more than it starts with (dom0_mem=max: on Xen's command line), so it was not its "
+                    + "balloon that grew: kernels add such memory for other domains' pages (grants), too. What to change: have the device there when "
+                    + "dom0 boots.";
             if (isDom0)
                 return $"{met}, {unusable}. {how} What to change: keep dom0 from growing (dom0_mem=N,max:N on Xen's command line), or have the "
                     + $"device there when dom0 boots.";
             return $"{met}, {unusable}. {how}{balloon} What to change: {smaller}let the kernel claim the device before it adds "
-                + $"memory: {earlier}.";
+                + $"memory: {Earlier(plan)}.";
         }
 
         if (isDom0)
@@ -111,11 +120,19 @@ internal static class WindowExplanations
             + $"reserved memory ({other}){LessMemory(obstacle)}.";
     }
 
+    /// <summary>Linux' name of what it keeps between the end of RAM and the next multiple of 64 MiB (less below 16 MiB).</summary>
+    /// <remarks>Source: arch/x86/kernel/e820.c, ram_alignment; golden/plain4g's iomem has it.</remarks>
+    private const string RamBuffer = "RAM buffer";
+
+    /// <summary>How a guest's kernel comes to claim a device before it has added memory. What is in force already is no remedy.</summary>
+    private static string Earlier(Plan? plan) => plan is { Guest.Pci.IsEmpty: false } ? "build the driver of its bus (xen-pcifront) into the kernel"
+        : "give it to the domain before it starts, with the driver of its bus (xen-pcifront) built into the kernel";
+
     /// <summary>Whether the log's map has RAM for the memory that the guest starts with alone, though it was told to have more as its most: the guest
     /// that ran had no such most, as the map has RAM for all of it.</summary>
     private static bool IsOfMemoryAlone(Plan plan, ObservedBoot observed) =>
-        plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB && observed is { Map: { Error: null } map, MapMayEndEarly: false }
-            && OtherGuest.SizeKiBIn(map) is { } size && size <= plan.Guest.MemoryKiB;
+        plan.Guest.MaxmemKiB > plan.Guest.MemoryKiB && observed.Map is { Error: null, Cuts.IsEmpty: true, Garbled.IsEmpty: true } map
+            && !observed.MapMayEndEarly && OtherGuest.SizeKiBIn(map) is { } size && size <= plan.Guest.MemoryKiB;
 
     /// <summary>One, two or three of several, and how many more there are.</summary>
     private static string Listed(string[] items)
@@ -136,15 +153,18 @@ internal static class WindowExplanations
         if (failed.Obstacle != LinuxTypeNames.OfResource(E820Type.Ram) || (observed is { Map: { } cut, MapMayEndEarly: true }
             && (cut.Entries.IsEmpty || cut.Entries[^1].Address < failed.ObstacleRange.End)))
             return "";
-        ImmutableArray<E820Entry>[] given = observed.Map is { Error: null, Entries.Length: > 0 } map ? [map.Entries]
-            : [.. possible.All.Select(static one => one.KernelMap)];
+        LogMap? own = observed.Map is { Entries.IsEmpty: false } map ? map : null;
+        ImmutableArray<E820Entry>[] given = own is not null ? [own.Entries] : [.. possible.All.Select(static one => one.KernelMap)];
         ByteRange obstacle = failed.ObstacleRange;
+        // What is left out of a map may be RAM, unless the kernel calls it a gap.
+        if (own?.RangesLeftOut().Any(range => range.Overlaps(obstacle)) == true && observed.Facts.PciGap?.Value.Contains(obstacle) != true)
+            return "";
         // RAM that the kernel's own command line makes was there from the start.
         if (MakesRam(observed, obstacle))
             return "";
         if (given[0].IsEmpty || obstacle.IsEmpty || given.Any(one => one.Any(entry => entry.IsRam && entry.Range.Overlaps(obstacle))))
             return "";
-        string source = observed.Map is { } shown ? $"the kernel's map (line {shown.Line} on) has no RAM there"
+        string source = own is not null ? $"the kernel's map (line {own.Line} on) has no RAM there"
             : "by the forecast the kernel's map has no RAM there";
         bool isSections = ((obstacle.Start | obstacle.End) & (section - 1)) == 0;
         string sections = isSections

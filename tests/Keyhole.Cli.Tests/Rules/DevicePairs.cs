@@ -5,9 +5,10 @@ using System.Collections.Immutable;
 namespace Keyhole.Cli.Tests.Rules;
 
 /// <summary>What a verification says of devices, windows, bridges and firmware.</summary>
-internal static class DevicePairs
+internal static partial class DevicePairs
 {
     public static ImmutableArray<RulePair> All { get; } =
     [
+        .. Windows, .. HotPlugs, .. HotPlugsInDom0,
     ];
 }
