@@ -42,11 +42,11 @@ internal static class PvhDom0Devices
     /// <summary>What its driver says of the failure next, where it does.</summary>
     private static string Failure(LogLine[] lines, Unreserved bar)
     {
-        const string words = ": pcim_iomap_regions failed (";
+        const string words = "pcim_iomap_regions failed (";
         foreach (LogLine line in lines)
         {
-            if (line.Number > bar.Line && line.Text.StartsWith($"{bar.Driver} {bar.Device}{words}", StringComparison.Ordinal))
-                return $"; \"{InputError.OneLine(line.Text.AsSpan(line.Text.IndexOf(words, StringComparison.Ordinal) + 2), 60)}\", "
+            if (line.Number > bar.Line && line.Text.StartsWith($"{bar.Driver} {bar.Device}: {words}", StringComparison.Ordinal))
+                return $"; \"{InputError.OneLine(line.Text.AsSpan(line.Text.IndexOf(words, StringComparison.Ordinal)), 60)}\", "
                     + $"line {line.Number}";
         }
 

@@ -205,7 +205,8 @@ public static class PvhDom0Verifier
             NotCompared = notCompared.ToImmutable(),
             Explanations =
             [
-                .. Explain(plan, observed, findings, map is null ? null : hasRoom),
+                .. Explain(plan, observed, findings, map is not { Kind: not LogMapKind.Dom0BuiltByXen } linuxs ? null : hasRoom ? true
+                    : linuxs.Entries.Any(static entry => entry.Type == E820Type.Unusable) ? false : null),
                 .. RamTotal.Explain(findings, map is { Kind: LogMapKind.Dom0BuiltByXen } or null ? observed : observed.WithMap(map)),
                 .. scan is not null && PvhDom0Devices.Of(LinesOf(scan, observed)) is { } unreserved ? [unreserved] : ImmutableArray<Phrase>.Empty,
             ],
@@ -241,7 +242,7 @@ public static class PvhDom0Verifier
     /// <param name="plan">Of the dom0.</param>
     /// <param name="observed">The boot.</param>
     /// <param name="findings">All that was compared.</param>
-    /// <param name="hasRoom">Whether Linux was seen, or is known, to make RAM of what is unusable; null where there is no map.</param>
+    /// <param name="hasRoom">Whether Linux was seen to make RAM of what is unusable; null where its own map does not show it.</param>
     private static IEnumerable<Phrase> Explain(Plan plan, ObservedBoot observed, ImmutableArray<Finding>.Builder findings, bool? hasRoom)
     {
         bool mapAgrees = findings.All(static finding => finding.What != MapComparison.What || finding.Agrees);

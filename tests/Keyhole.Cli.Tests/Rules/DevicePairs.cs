@@ -9,6 +9,6 @@ internal static partial class DevicePairs
 {
     public static ImmutableArray<RulePair> All { get; } =
     [
-        .. Windows, .. HotPlugs, .. HotPlugsInDom0,
+        .. Windows, .. HotPlugs, .. HotPlugsInDom0, .. PvhDom0, .. PvhDom0Bars,
     ];
 }
