@@ -12,6 +12,9 @@ internal static partial class DevicePairs
 
     private const string Unusable = "0x0000000140081fff] usable\n[    0.000000] BIOS-e820: [mem 0x0000000140082000-0x00000001ffffffff] unusable";
     private const string LeftOutThere = "0x0000000140081fff] usable\n...";
+    private const string TwoOfTheHosts =
+        "(XEN)  [000000007ffdf000, 000000007fffffff] (reserved)\n(XEN)  [00000000b0000000, 00000000bfffffff] (reserved)";
+
     private const string MadeRam = "0x00000001ffffffff] usable";
     private const string TablesInMap = "[mem 0x000000007ffdef26-0x000000007ffdef9f] ACPI data";
 
@@ -36,7 +39,8 @@ internal static partial class DevicePairs
         RulePair.Of("and leaves out the host's other RAM (so up to Xen 4.11): Linux may take that gap for devices.", "it is a newer Xen",
             static () => DeviceInputs.VerifyDom0("(XEN) Xen version 4.11.4 (a@b) debug=n\n" + PvhLog),
             static () => DeviceInputs.VerifyDom0("(XEN) Xen version 4.12.4 (a@b) debug=n\n" + PvhLog)),
-        RulePair.Of("Linux takes it over as it is.", "that line of Linux' map is left out", static () => Pvh(), static () => Pvh(Unusable, LeftOutThere)),
+        RulePair.Of("Linux takes it over as it is.", "that line of Linux' map is left out",
+            static () => Pvh(), static () => Pvh(Unusable, LeftOutThere)),
         RulePair.Of("Linux takes it over as it is.", "Linux makes RAM of it",
             static () => Pvh(), static () => Pvh(Unusable, MadeRam)),
         RulePair.Of("Linux takes it over as it is.", "the map is Xen's, and Linux' own is not in the log",
@@ -48,10 +52,10 @@ internal static partial class DevicePairs
         RulePair.Of("The log names no kernel version; it is taken for", "it is told", static () => Pvh(),
             static () => DeviceInputs.VerifyDom0(PvhLog, "--kernel", "6.1.69")),
         RulePair.Of("map entry: lines of the host's map are lost", "the lines are of the boot's own map",
-            static () => Pvh("(XEN)  [000000007ffdf000, 000000007fffffff] (reserved)\n(XEN)  [00000000b0000000, 00000000bfffffff] (reserved)", "[...]"),
+            static () => Pvh(TwoOfTheHosts, "[...]"),
             static () => Pvh("[    0.000000] BIOS-e820: [mem 0x00000000b0000000-0x00000000bfffffff] reserved", "[...]")),
         RulePair.Of("gap for PCI devices: lines of the host's map are lost", "what is lost decides nothing of the gap",
-            static () => Pvh("(XEN)  [000000007ffdf000, 000000007fffffff] (reserved)\n(XEN)  [00000000b0000000, 00000000bfffffff] (reserved)", "[...]"),
+            static () => Pvh(TwoOfTheHosts, "[...]"),
             static () => Pvh("(XEN)  [00000000000f0000, 00000000000fffff] (reserved)", "[...]")),
         RulePair.Of("The last bytes of RAM below 4 GiB hold ACPI tables whose sizes the log does not show.", "the map shows them",
             static () => Pvh(TablesInMap, "[mem 0x000000007ffdef26-0x000000007ffdef9f] reserved"),
@@ -112,8 +116,8 @@ internal static partial class DevicePairs
         RulePair.Of("\"Xen scratch\" is there in /proc/iomem: Linux has taken these addresses as room for pages of other domains.",
             "it is where one of two windows is", static () => DeviceInputs.VerifyDom0(PvhLog + Unreserved + "  f0000000-f0ffffff : Xen scratch\n"),
             static () => DeviceInputs.VerifyDom0(PvhLog + Unreserved + "  f0e00000-f0ffffff : Xen scratch\n")),
-        RulePair.Of("Something else has these addresses, and what, the log does not tell: look for it in dom0's /proc/iomem. Where \"Xen scratch\" is "
-            + "there, Linux has taken them as room for pages of other domains.", "the log tells",
+        RulePair.Of("Something else has these addresses, and what, the log does not tell: look for it in dom0's /proc/iomem. Where \"Xen scratch\" "
+            + "is there, Linux has taken them as room for pages of other domains.", "the log tells",
             static () => DeviceInputs.VerifyDom0(PvhLog + Unreserved + "  f0e00000-f0ffffff : Xen scratch\n"),
             static () => DeviceInputs.VerifyDom0(PvhLog + Unreserved + "  f0000000-f0ffffff : Xen scratch\n")),
         RulePair.Of("; \"pcim_iomap_regions failed (-16)\", line", "another device's driver says so",
