@@ -18,6 +18,10 @@ internal sealed partial class PciFindings
         return at < 0 ? null : resources[at];
     }
 
+    /// <summary>Where the log has nothing of the register, the first line on it, if that takes its place away.</summary>
+    private static PciSighting? TakenFrom(List<PciSighting> resources, int index) =>
+        resources.Find(seen => seen.Index == index) is { Word: PciWord.CannotClaim or PciWord.Released } first ? first : null;
+
     /// <summary>A register of 32 bits that was sized and never written. Of ports some kernels print 16 bits, some 32.</summary>
     private static bool IsAllOnes(PciSighting seen) =>
         seen.Start is { } start && (start + seen.SizeBytes == Frames.FourGiB || (seen.IsPorts && start + seen.SizeBytes == 1UL << 16));

@@ -309,8 +309,11 @@ internal sealed partial class PciFindings
         for (int i = 0; i < functions.Length; i++)
         {
             List<PciSighting> resources = _resources.GetValueOrDefault(functions[i].Address, []);
-            TellOf(functions[i].Address, i);
-            PciSighting window = resources.Find(static seen => seen is { Index: >= Bar.FirstBridgeIndex, Word: PciWord.Assigned, Start: not null });
+            // Another function may have that address where Linux numbers buses itself.
+            TellOf(functions[i].Address, IsNumberedByLinux(functions[i].Address) ? -1 : i);
+            PciSighting window = resources.Find(seen => seen is { Index: >= Bar.FirstBridgeIndex, Word: PciWord.Assigned, Start: not null }
+                && !resources.Exists(one => one is { Index: >= Bar.FirstBridgeIndex, Word: PciWord.Found } && one.Line < seen.Line
+                    && (one.IsPorts, one.Start, one.SizeBytes) == (seen.IsPorts, seen.Start, seen.SizeBytes)));
             if (window.Start is not null && told++ < MostTold)
                 explanations.Add(string.Create(CultureInfo.InvariantCulture,
                     $"Linux gave bridge {functions[i].Address} a window itself, [0x{window.Start:x}, 0x{window.Start + window.SizeBytes:x}) (line "
@@ -322,7 +325,7 @@ internal sealed partial class PciFindings
                 + $"fit: what it tells of that is none of the firmware's doing.");
         if (more > 0)
             explanations.Add(string.Create(CultureInfo.InvariantCulture,
-                $"Of {more} more BARs Linux tells that it placed them itself or found no room."));
+                $"The log tells as much of {more} more BARs."));
 
         void TellOf(PciAddress address, int function)
         {

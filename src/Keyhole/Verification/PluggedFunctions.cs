@@ -67,10 +67,13 @@ internal static class PluggedFunctions
                     .Select(static one => string.Create(CultureInfo.InvariantCulture, $"BAR {one.Index} ({ByteSize.ToText(one.SizeBytes)})")),
             ];
             string room = without.Length == 0 ? "" : $", and had none for {Listed.Of(without)}";
+            // A host bridge passes on what it passes on.
+            (string bridge, string otherwise) = address.Bus == 0 ? ("the host bridge has free", "")
+                : ("the bridge in front of it has free", ", or have the bridge keep more free");
             yield return string.Create(CultureInfo.InvariantCulture,
                 $"{address} was plugged in while the guest ran{when}: it is named so late, with no address in its registers (line {seen.Line}). The "
-                    + $"guest's firmware has not seen it; Linux gives it what the bridge in front of it has free{room}. What to change where that "
-                    + $"is too little: give it to the guest before that starts, or have the bridge keep more free.");
+                    + $"guest's firmware has not seen it; Linux gives it what {bridge}{room}. What to change where that is too little: give it to "
+                    + $"the guest before that starts{otherwise}.");
         }
     }
 

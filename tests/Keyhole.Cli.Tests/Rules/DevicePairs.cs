@@ -10,6 +10,7 @@ internal static partial class DevicePairs
     public static ImmutableArray<RulePair> All { get; } =
     [
         .. Windows, .. HotPlugs, .. HotPlugsInDom0, .. PvhDom0, .. PvhDom0Bars, .. OtherHvmGuests, .. OtherHypervisors,
-        .. OtherFirmwares, .. Surroundings,
+        .. OtherFirmwares, .. Surroundings, .. RootWindows, .. Functions, .. LaterFunctions, .. Stories,
+        .. FirmwareBoots,
     ];
 }
