@@ -32,12 +32,13 @@ internal static class OtherHvmGuest
     {
         if (plan.Guest.Type != GuestType.Hvm || plan.Firmware is null || BiosIn(observed, scan) is not { } bios)
             return null;
-        (string name, string how) = plan.Guest.Hvm.Firmware == FirmwareName.Ovmf ? ("OVMF", "bios=\"ovmf\"") : ("SeaBIOS", "bios=\"seabios\"");
+        (string name, string how) = plan.Guest.Hvm.Firmware == FirmwareName.Ovmf ? ("OVMF", "ovmf") : ("SeaBIOS", "seabios");
+        bool isXls = plan.Guest.Toolstack != Toolstack.Libvirt;
         if (bios.Value == name || bios.Value is not (RomBiosName or "SeaBIOS" or "OVMF"))
             return null;
         return $"The log is of a guest with {bios.Value} (line {bios.Line}: \"{Vocabulary.RequestedBios}{bios.Value}\"), and the forecast is for one "
-            + $"with {name} ({how}). Give its configuration with {Setting.Guest}"
-            + $"{(bios.Value == RomBiosName ? "; xl has ROMBIOS with device_model_version=\"qemu-xen-traditional\" alone" : "")}.";
+            + $"with {name}{(isXls ? $" (bios=\"{how}\")" : "")}. Give its configuration with {Setting.Guest}"
+            + $"{(isXls && bios.Value == RomBiosName ? "; xl has ROMBIOS with device_model_version=\"qemu-xen-traditional\" alone" : "")}.";
     }
 
     /// <summary>The last that hvmloader names for this guest.</summary>
@@ -74,16 +75,17 @@ internal static class OtherHvmGuest
             yield break;
         List<string> others = [];
         GuestSpec told = plan.Guest;
+        bool isXls = told.Toolstack != Toolstack.Libvirt;
+        string video = isXls ? "videoram=, vga=" : "<video>";
         ulong videoKiB = unchecked(told.Hvm.VideoKiB + forecast.TotalKiB - seen.TotalKiB);
         if (videoKiB <= MostVideoKiB && videoKiB % 1024 == 0 && Has(told with { Hvm = told.Hvm with { VideoKiB = videoKiB } }))
-            others.Add(videoKiB == 0 ? $"whose video card takes none of it, not {ByteSize.ToText(told.Hvm.VideoKiB << 10)} (videoram=, vga=)"
-                : $"whose video card takes {ByteSize.ToText(videoKiB << 10)} of it, not {ByteSize.ToText(told.Hvm.VideoKiB << 10)} "
-                    + "(videoram=, vga=)");
+            others.Add(videoKiB == 0 ? $"whose video card takes none of it, not {ByteSize.ToText(told.Hvm.VideoKiB << 10)} ({video})"
+                : $"whose video card takes {ByteSize.ToText(videoKiB << 10)} of it, not {ByteSize.ToText(told.Hvm.VideoKiB << 10)} ({video})");
         ulong mostKiB = unchecked(told.MaxmemKiB + seen.TotalKiB - forecast.TotalKiB);
         bool isPlain = told.MaxmemKiB == told.MemoryKiB;
         if (mostKiB is > 0 and < Frames.AddressLimit >> 10 && mostKiB % 1024 == 0 && (isPlain || mostKiB >= told.MemoryKiB)
             && Has(told with { MaxmemKiB = mostKiB, MemoryKiB = isPlain ? mostKiB : told.MemoryKiB }))
-            others.Add($"with {(isPlain ? "memory" : "maxmem")}={mostKiB >> 10}");
+            others.Add(isXls ? $"with {(isPlain ? "memory" : "maxmem")}={mostKiB >> 10}" : $"with <memory unit='MiB'>{mostKiB >> 10}</memory>");
         if (others.Count > 0)
             yield return $"The RAM in the log is that of a guest {string.Join(", or of one ", others)}, all else as it was told.";
 

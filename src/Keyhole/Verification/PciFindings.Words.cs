@@ -33,9 +33,11 @@ internal sealed partial class PciFindings
     public static bool ShowsNoAddress(PciLog log, ObservedBoot boot)
     {
         var functions = new HashSet<PciAddress>();
+        // Of what was plugged in later the firmware knows nothing.
+        HashSet<PciAddress> plugged = PluggedFunctions.Of(log, boot);
         foreach (PciSighting seen in log.Resources)
         {
-            if (seen.Line < boot.FirstLine || seen.Line > boot.LastLine || seen.Domain != boot.Domain
+            if (plugged.Contains(seen.Function) || seen.Line < boot.FirstLine || seen.Line > boot.LastLine || seen.Domain != boot.Domain
                 || seen is not { Index: < Bar.RomIndex, Word: PciWord.Found, IsPorts: false })
                 continue;
             functions.Add(seen.Function);

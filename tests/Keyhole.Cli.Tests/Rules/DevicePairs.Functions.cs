@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Linq;
 
 namespace Keyhole.Cli.Tests.Rules;
 
@@ -96,6 +97,8 @@ internal static partial class DevicePairs
             static () => OfPlugged(PluggedIn.Replace("0000:00:06.0", "0000:01:00.0", StringComparison.Ordinal)), static () => OfPlugged(PluggedIn)),
         RulePair.Of(", and had none for BAR 1 (16 GiB)", "it had room", static () => OfPlugged(PluggedIn),
             static () => OfPlugged(DeviceInputs.Without(PluggedIn, "BAR 1: "))),
+        RulePair.Of("outcome boots gives-up", "the devices without an address were plugged in", static () => OfPlugged(Two("    0.4")),
+            static () => OfPlugged(Two("  100.4"))),
         RulePair.Of("was plugged in while the guest ran", "it is named before the first process, as is a log's without times",
             static () => OfPlugged(Untimed("Run /init as init process\n", "")), static () => OfPlugged(Untimed("", "Run /init as init process\n"))),
     ];
@@ -110,6 +113,12 @@ internal static partial class DevicePairs
         [   67.492955] pci 0000:00:06.0: BAR 0: assigned [mem 0x42000000-0x42ffffff]
 
         """;
+
+    /// <summary>Two devices without an address, of which one says so a time after the other.</summary>
+    private static string Two(string seconds) => string.Concat(Enumerable.Range(5, 2).Select(i =>
+        $"[{seconds}{i}0000] pci 0000:00:0{i}.0: [10de:15f8] type 00 class 0x030200\n"
+            + $"[{seconds}{i}1000] pci 0000:00:0{i}.0: reg 0x10: [mem 0x00000000-0x00ffffff]\n"))
+            .Insert(0, "[    0.400000] pci 0000:00:00.0: [8086:1237] type 00 class 0x060000\n");
 
     /// <summary>The same without times, with the first process's line before or behind it.</summary>
     private static string Untimed(string before, string behind) => "pci 0000:00:00.0: [8086:1237] type 00 class 0x060000\n" + before

@@ -73,9 +73,30 @@ internal static partial class DevicePairs
                 "[04]: 00000000:fc00b000 - 00000001:00000000: RESERVED\n(d1)  [05]: 00000001:00000000 - 00000001:00200000: RAM"), "memory=504\n")),
         RulePair.Of(", all else as it was told.", "the RAM is the same",
             static () => Hvm(Table, "memory=2048\n"), static () => Hvm(DeviceInputs.Changed(Table, "fc00b000", "fc00c000"))),
+        RulePair.Of("The RAM in the log is that of a guest", "lines behind its RAM below 4 GiB are left out",
+            static () => Hvm(Cloud, "memory=4096\n"), static () => Hvm(DeviceInputs.Changed(Cloud,
+                "[    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000010fffffff] usable", "..."), "memory=4096\n")),
         RulePair.Of("whose video card takes none of it, not 8 MiB (videoram=, vga=)", "it has less RAM than with all of the card's",
             static () => Hvm(Table, "memory=504\n"), static () => Hvm(Table, "memory=503\n")),
     ];
+
+    /// <summary>libvirt has other words than xl.</summary>
+    private static RulePair[] LibvirtGuests =>
+    [
+        RulePair.Of("(bios=\"seabios\")", "the guest is libvirt's",
+            static () => Hvm(DeviceInputs.Changed(Table, "System requested SeaBIOS", "System requested OVMF"), "memory=1024\n"),
+            static () => Libvirts(DeviceInputs.Changed(Table, "System requested SeaBIOS", "System requested OVMF"))),
+        RulePair.Of("with memory=504", "the guest is libvirt's", static () => Hvm(Table, "memory=1024\nvideoram=0\nvga=\"none\"\n"),
+            static () => Libvirts(Table)),
+        RulePair.Of("with <memory unit='MiB'>504</memory>, all else as it was told.", "the guest is xl's", static () => Libvirts(Table),
+            static () => Hvm(Table, "memory=1024\nvideoram=0\nvga=\"none\"\n")),
+    ];
+
+    private static CommandRun Libvirts(string log) => DeviceInputs.Verify(log, "--guest", RulePair.Written("guest.xml", """
+        <domain type='xen'><name>win</name><memory unit='MiB'>1024</memory><os><type arch='x86_64' machine='xenfv'>hvm</type></os><devices>
+        <emulator>/usr/lib/xen/bin/qemu-system-i386</emulator></devices></domain>
+
+        """));
 
     private static RulePair[] OtherHypervisors =>
     [

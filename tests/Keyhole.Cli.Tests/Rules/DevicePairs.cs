@@ -9,7 +9,7 @@ internal static partial class DevicePairs
 {
     public static ImmutableArray<RulePair> All { get; } =
     [
-        .. Windows, .. HotPlugs, .. HotPlugsInDom0, .. PvhDom0, .. PvhDom0Bars, .. OtherHvmGuests, .. OtherHypervisors,
+        .. Windows, .. HotPlugs, .. HotPlugsInDom0, .. PvhDom0, .. PvhDom0Bars, .. OtherHvmGuests, .. LibvirtGuests, .. OtherHypervisors,
         .. OtherFirmwares, .. Surroundings, .. RootWindows, .. Functions, .. LaterFunctions, .. Stories,
         .. FirmwareBoots,
     ];
