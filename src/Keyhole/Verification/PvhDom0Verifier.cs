@@ -283,7 +283,8 @@ public static class PvhDom0Verifier
             foreach (string text in compared.Length == 0 ? [] : FailureExplanations.OfEnd(compared, failure))
                 yield return text;
             if (failure.Value.IsAboutMemory)
-                yield return "Its words are about memory; what led to them the log's other lines do not show.";
+                yield return observed.Facts.HasNeeds ? "Its words are about memory."
+                    : "Its words are about memory; what led to them the log's other lines do not show.";
             else if (compared.All(static finding => finding.Agrees))
                 yield return FailureExplanations.NotOfMemory(failure.Value, compared.Length);
         }

@@ -21,9 +21,10 @@ internal static class WindowExplanations
     private static bool IsReserved(ImmutableArray<E820Entry> map, ByteRange range) =>
         map.Any(entry => entry.Type == E820Type.Reserved && entry.Range.Overlaps(range));
 
-    private static string LessMemory(string obstacle) =>
-        obstacle == LinuxTypeNames.OfResource(E820Type.Ram) ? ", or less low memory"
-        : obstacle == LinuxTypeNames.OfResource(E820Type.Unusable) ? "; less memory does not help: what lies below the host's first reserved region "
+    private static string LessMemory(E820Type obstacle, ByteRange window, bool hasHosts) =>
+        obstacle == E820Type.Ram ? window.Start >= Frames.FourGiB ? ", or less memory" : ", or less low memory"
+        // Without the host's map it is what the kernel itself marks.
+        : obstacle == E820Type.Unusable && hasHosts ? "; less memory does not help: what lies below the host's first reserved region "
             + "and is not the guest's RAM is marked unusable"
         : "";
 
@@ -117,7 +118,7 @@ internal static class WindowExplanations
             : LibxlPolicy.IsKnownTo(plan?.Host.Traits.XenVersion) ? (Phrase)$"{OwnWords.HostMap(forecast.Request.Toolstack)} gives the host's"
             : (Phrase)$"{LibxlPolicy.Later}, whose toolstack gives the host's";
         return $"{met} of the guest's map, {unusable}. What to change: a map in which {(isOne ? "the window is" : "the windows are")} in a gap or in "
-            + $"reserved memory ({other}){LessMemory(obstacle)}.";
+            + $"reserved memory ({other}){LessMemory(type, failed.Window, hasHosts)}.";
     }
 
     /// <summary>Linux' name of what it keeps between the end of RAM and the next multiple of 64 MiB (less below 16 MiB).</summary>

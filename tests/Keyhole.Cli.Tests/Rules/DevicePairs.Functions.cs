@@ -97,6 +97,8 @@ internal static partial class DevicePairs
             static () => OfPlugged(PluggedIn.Replace("0000:00:06.0", "0000:01:00.0", StringComparison.Ordinal)), static () => OfPlugged(PluggedIn)),
         RulePair.Of(", and had none for BAR 1 (16 GiB)", "it had room", static () => OfPlugged(PluggedIn),
             static () => OfPlugged(DeviceInputs.Without(PluggedIn, "BAR 1: "))),
+        RulePair.Of("was plugged in while the guest ran", "it shows no register, as a function that its device's driver makes (SR-IOV)",
+            static () => OfPlugged(PluggedIn), static () => OfPlugged(DeviceInputs.Without(PluggedIn, "reg 0x"))),
         RulePair.Of("outcome boots gives-up", "the devices without an address were plugged in", static () => OfPlugged(Two("    0.4")),
             static () => OfPlugged(Two("  100.4"))),
         RulePair.Of("was plugged in while the guest ran", "it is named before the first process, as is a log's without times",

@@ -72,9 +72,14 @@ internal static partial class DevicePairs
             static () => DeviceInputs.VerifyDom0(PvhLogTo(XensLines + 1, "(XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds.\n")),
             static () => DeviceInputs.VerifyDom0(PvhLogTo(XensLines + 12, "(XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds.\n"))),
         RulePair.Of("Its words are about memory; what led to them the log's other lines do not show.", "they only name a file that sounds like it",
-            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, "[    4.0] Kernel panic - not syncing: Out of memory and no killable processes...\n")),
+            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, OutOfMemory)),
             static () => DeviceInputs.VerifyDom0(PvhLogTo(26, "[    4.0] kernel BUG at lib/alloc_tag.c:35!\n"))),
+        RulePair.Of("what led to them the log's other lines do not show.", "a line before them tells of a want of memory",
+            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, OutOfMemory)),
+            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, "[    3.9] swapper/0: page allocation failure: order:10, mode:0xcc0\n" + OutOfMemory))),
     ];
+
+    private const string OutOfMemory = "[    4.0] Kernel panic - not syncing: Out of memory and no killable processes...\n";
 
     /// <summary>Xen's own lines of the map that it made, and none of Linux' own.</summary>
     private static string XensMapOfDom0 => DeviceInputs.Lines(PvhLog, 1, XensLines)

@@ -13,6 +13,9 @@ internal static partial class DevicePairs
     private const string InRam = "can't claim BAR 0 [mem 0x30004000-0x30007fff 64bit pref]: address conflict with System RAM "
         + "[mem 0x00100000-0x3fffffff]";
 
+    private const string InUnusable = "can't claim BAR 0 [mem 0x50004000-0x50007fff]: address conflict with Unusable memory "
+        + "[mem 0x40000000-0x78edbfff]";
+
     private const string StubDomain = """
         [    0.000000] Linux version 6.6.77-xen-stubdom (user@build) (gcc 12) #1 Tue Oct 2 03:34:17 UTC 2018
         [    0.000000] BIOS-provided physical RAM map:
@@ -56,7 +59,16 @@ internal static partial class DevicePairs
             $"{Claimed}: {Met}\npci 0000:00:00.4: can't claim BAR 3 [mem 0x90024000-0x90027fff 64bit pref]: {Met}", $"{Claimed}: {Met}"),
         Window("; less memory does not help: what lies below the host's first reserved region and is not the guest's RAM is marked unusable",
             "it is the guest's RAM",
-            "can't claim BAR 0 [mem 0x50004000-0x50007fff]: address conflict with Unusable memory [mem 0x40000000-0x78edbfff]", InRam),
+            InUnusable, InRam),
+        Window(", or less low memory", "it is RAM above 4 GiB",
+            InRam, "can't claim BAR 0 [mem 0x110004000-0x110007fff]: address conflict with System RAM [mem 0x100000000-0x13fffffff]",
+            LastEntry, $"{LastEntry}\nXen: [mem 0x0000000100000000-0x000000013fffffff] usable"),
+        Window("or less memory", "it is RAM below 4 GiB",
+            "can't claim BAR 0 [mem 0x110004000-0x110007fff]: address conflict with System RAM [mem 0x100000000-0x13fffffff]", InRam,
+            LastEntry, $"{LastEntry}\nXen: [mem 0x0000000100000000-0x000000013fffffff] usable"),
+        RulePair.Of("; less memory does not help: what lies below the host's first reserved region",
+            "the kernel itself marks what it has no pages for",
+            static () => Reported(LogWith(InUnusable), Own), static () => OfMarkingKernel("4.18.0")),
         RulePair.Of(", whose toolstack gives the host's", "the host's toolstack knows e820_host",
             static () => OfXen("4.1.6"), static () => OfXen("4.2.5")),
         RulePair.Of("of the stubdomain's map,", "it is a guest's own log",
@@ -93,8 +105,19 @@ internal static partial class DevicePairs
     ];
 
     /// <summary>The guest of the field's report, with another line on the window in each run.</summary>
-    private static RulePair Window(string rule, string unless, string said, string silent, [CallerLineNumber] int line = 0) =>
-        RulePair.Of(rule, unless, () => Reported(LogWith(said), Own), () => Reported(LogWith(silent), Own), line: line);
+    private static RulePair Window(string rule, string unless, string said, string silent, string old = LastEntry, string by = LastEntry,
+        [CallerLineNumber] int line = 0) =>
+        RulePair.Of(rule, unless, () => Reported(LogWith(said, old, by), Own), () => Reported(LogWith(silent, old, by), Own), line: line);
+
+    /// <summary>A guest without the host's map, whose kernel marks the RAM of the map that it has no pages for.</summary>
+    private static CommandRun OfMarkingKernel(string release)
+    {
+        string guest = RulePair.Written("small.cfg", "name=\"small\"\ntype=\"pv\"\nkernel=\"/boot/vmlinuz\"\nmemory=300\nmaxmem=4000\n");
+        string[] options = ["--host", RulePair.Fixture("golden", "plain4g.log"), "--guest", guest];
+        return DeviceInputs.Verify(DeviceInputs.LogOf(release, ["boot", .. options, "--kernel", "linux-4.18"])
+            + "[    1.1] pci 0000:00:00.0: BAR 0 [mem 0xe0000000-0xe000ffff]: can't claim; address conflict with Unusable memory "
+            + "[mem 0xce400000-0xf9ffffff]\n", options);
+    }
 
     private static string Own => RulePair.Fixture("field", "xen", "bar-hotplug.cfg");
 

@@ -4,6 +4,7 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Text;
+using System.Text.Json;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
 namespace Keyhole.Cli.Tests.Rules;
@@ -36,6 +37,14 @@ internal static class DeviceInputs
 
     /// <summary>The lines of a text, from the first to the last of two numbers.</summary>
     public static string Lines(string text, int from, int to) => string.Join('\n', text.Split('\n')[(from - 1)..to]) + "\n";
+
+    /// <summary>The log of a guest that boots as is forecast.</summary>
+    public static string LogOf(string release, params string[] boot)
+    {
+        using var answer = JsonDocument.Parse(CommandRun.Of([.. boot, "--json"]).Output);
+        return string.Concat(answer.RootElement.GetProperty("log").EnumerateArray().Select(static line => $"[    0.000000] {line.GetString()}\n"))
+            .Insert(0, $"[    0.000000] Linux version {release} (x@y) (gcc) #1 SMP\n");
+    }
 
     public static CommandRun Run(string log, params string[] options) => CommandRun.WithInput(Encoding.UTF8.GetBytes(log), options);
 
