@@ -29,7 +29,7 @@ internal sealed partial class PciFindings
 
         if (_roots.Any(static seen => !seen.IsPorts && Hosts.RootWindow.IsAll(seen.Range.Start, seen.Range.End)))
         {
-            notCompared.Add("the host bridge's windows: the guest's Linux takes none from ACPI (pci=nocrs)");
+            notCompared.Add("the host bridge's windows: the guest's Linux takes none from ACPI, as with pci=nocrs");
             return;
         }
 

@@ -94,7 +94,7 @@ internal static class WindowExplanations
                 : "";
             // In dom0 Linux itself claims windows, before any driver: what is there at boot before any memory is added.
             if (isDom0 && forecast.ReleasedPages == 0 && forecast.Request.MaxPages <= forecast.Request.PageCount)
-                return $"{met}, {unusable}. {how} dom0 may have no more than it starts with (dom0_mem=max: on Xen's command line), so it was not its "
+                return $"{met}, {unusable}. {how} dom0 may have no more than it starts with, so it was not its "
                     + "balloon that grew: kernels add such memory for other domains' pages (grants), too. What to change: have the device there when "
                     + "dom0 boots.";
             if (isDom0)

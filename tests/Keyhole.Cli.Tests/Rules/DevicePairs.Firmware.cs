@@ -15,7 +15,7 @@ internal static partial class DevicePairs
     private static RulePair[] FirmwareBoots =>
     [
         RulePair.Of("), which is none of those that are known (3.2 to 7.3):", "it is the last that is known",
-            static () => OfPorts(DeviceInputs.Changed(Ports, LinuxOfPorts, "Linux version 9.1.0")),
+            static () => OfPorts(DeviceInputs.Changed(Ports, LinuxOfPorts, "Linux version 7.4.0")),
             static () => OfPorts(DeviceInputs.Changed(Ports, LinuxOfPorts, "Linux version 7.3.0"))),
         RulePair.Of("where the kernel matters it is taken for", "it is a patched release of a series that is known",
             static () => OfPorts(DeviceInputs.Changed(Ports, LinuxOfPorts, "Linux version 2.6.18-400.el5")),

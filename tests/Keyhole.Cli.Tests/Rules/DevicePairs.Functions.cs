@@ -37,7 +37,7 @@ internal static partial class DevicePairs
             static () => WithOption("pci=nocrs pci=use_crs")),
         RulePair.Of(") Linux passes over what ACPI tells of them", "the option is the first process's", static () => WithOption("pci=nocrs"),
             static () => WithOption("-- pci=nocrs")),
-        RulePair.Of("the host bridge's windows: the guest's Linux takes none from ACPI (pci=nocrs)", "it has all ports alone",
+        RulePair.Of("the host bridge's windows: the guest's Linux takes none from ACPI, as with pci=nocrs", "it has all ports alone",
             static () => OfPorts(DeviceInputs.Changed(Ports, FirstRoot, AllRoot)),
             static () => OfPorts(DeviceInputs.Changed(Ports, FirstRoot, PortsRoot))),
         RulePair.Of("the host bridges' windows: an expander has windows of its own", "the device is a bridge of the same root",

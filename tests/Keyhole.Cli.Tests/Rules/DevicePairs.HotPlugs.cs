@@ -79,7 +79,7 @@ internal static partial class DevicePairs
             static () => Dom0Claim("conflict with System RAM [mem 0x30000000-0x40060fff]"), static () => Dom0Claim(Plugged)),
         RulePair.Of("What to change: keep dom0 from growing (dom0_mem=N,max:N on Xen's command line), or have the", "it is kept from that already",
             static () => Dom0Claim(Plugged, Dom0Options, "dom0_mem=512M,max:1G"), static () => Dom0Claim(Plugged)),
-        RulePair.Of("dom0 may have no more than it starts with (dom0_mem=max: on Xen's command line), so it was not its balloon that grew: "
+        RulePair.Of("dom0 may have no more than it starts with, so it was not its balloon that grew: "
             + "kernels add such memory for other domains' pages (grants), too.", "dom0 may have more",
             static () => Dom0Claim(Plugged), static () => Dom0Claim(Plugged, Dom0Options, "dom0_mem=512M,max:1G")),
         RulePair.Of("device there when dom0 boots.", "the RAM is the machine's",

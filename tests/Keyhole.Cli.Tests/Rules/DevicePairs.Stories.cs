@@ -39,6 +39,8 @@ internal static partial class DevicePairs
             static () => Bar(Nvidia)),
         RulePair.Of(", though the firmware had put it at 0x800000000", "the firmware had not", static () => Bar(Found + Nvidia),
             static () => Bar(Empty + Nvidia)),
+        RulePair.Of(", though the firmware had put it at 0x800000000", "lines before that one are left out, in which Linux may have",
+            static () => Bar(Released + Nvidia), static () => Bar("...\n" + Released + Nvidia)),
         RulePair.Of("has no address when NVIDIA's driver looks", "the driver finds it", static () => Bar(Empty + Nvidia),
             static () => Bar(Empty + Nvidia.Replace("0M @ 0x0", "256M @ 0x900000000", StringComparison.Ordinal))),
         RulePair.Of("; what came of it is left out", "nothing is left out", static () => Bar($"{Empty}{NoSpace}...\n[    9.0] end of it\n"),
