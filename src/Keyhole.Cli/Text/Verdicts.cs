@@ -5,7 +5,6 @@ using System.Globalization;
 using System.Linq;
 using Keyhole.Answers;
 using Keyhole.Diagnostics;
-using Keyhole.E820;
 using Keyhole.Logs;
 using Keyhole.Platforms;
 using Keyhole.Verification;

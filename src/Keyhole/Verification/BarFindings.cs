@@ -2,7 +2,6 @@
 
 using System.Collections.Generic;
 using System.Collections.Immutable;
-using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.E820;
 using Keyhole.Forecasts;

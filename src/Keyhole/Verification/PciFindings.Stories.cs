@@ -50,7 +50,8 @@ internal sealed partial class PciFindings
             PciWord.Assigned => null,
             PciWord.NoRoom when last.SizeBytes == 0 && before is { } had && !isLostBefore =>
                 $"{name} has no address when NVIDIA's driver looks {at}, though the firmware had put it at 0x{had:x}.",
-            PciWord.NoRoom when last.SizeBytes == 0 && (first is null || isLostBefore) => $"{name} has no address when NVIDIA's driver looks {at}{reason}.",
+            PciWord.NoRoom when last.SizeBytes == 0 && (first is null || isLostBefore) =>
+                $"{name} has no address when NVIDIA's driver looks {at}{reason}.",
             PciWord.NoRoom when last.SizeBytes == 0 =>
                 $"{name} has no address when NVIDIA's driver looks {at}: neither the firmware nor Linux has placed it{reason}.",
             PciWord.NoRoom when before is null && !resources.Exists(seen => seen.Index == index && seen.Word == PciWord.Found) =>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
