@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-using System;
-
 namespace Keyhole.Cli.Tests.Rules;
 
 /// <content>Logs of another guest, firmware, hypervisor or toolstack than what was told.</content>
