@@ -82,6 +82,9 @@ internal static partial class DevicePairs
         RulePair.Of("dom0 may have no more than it starts with, so it was not its balloon that grew: "
             + "kernels add such memory for other domains' pages (grants), too.", "dom0 may have more",
             static () => Dom0Claim(Plugged), static () => Dom0Claim(Plugged, Dom0Options, "dom0_mem=512M,max:1G")),
+        RulePair.Of("What to change: keep dom0 from growing (dom0_mem=N,max:N on Xen's command line), or have the", "its limit was told",
+            static () => DeviceInputs.VerifyDom0(Dom0Claiming(Plugged, Dom0Options, "dom0_mem=512M"), "--max", "1G"),
+            static () => DeviceInputs.VerifyDom0(Dom0Claiming(Plugged, Dom0Options, "dom0_mem=512M"), "--max", "512M")),
         RulePair.Of("device there when dom0 boots.", "the RAM is the machine's",
             static () => Dom0Claim(Plugged, Dom0Options, "dom0_mem=512M"),
             static () => Dom0Claim("conflict with System RAM [mem 0x30000000-0x40060fff]", Dom0Options, "dom0_mem=512M")),
@@ -97,6 +100,8 @@ internal static partial class DevicePairs
 
     private const string Plugged = "conflict with System RAM [mem 0xe0000000-0xe7ffffff]";
 
-    private static CommandRun Dom0Claim(string conflict, params string[] changes) => DeviceInputs.VerifyDom0(
-        $"{DeviceInputs.Changed(Dom0Log, changes)}[ 5000.0] pci 0000:06:00.0: BAR 0 [mem 0xe0000000-0xe000ffff]: can't claim; address {conflict}\n");
+    private static CommandRun Dom0Claim(string conflict, params string[] changes) => DeviceInputs.VerifyDom0(Dom0Claiming(conflict, changes));
+
+    private static string Dom0Claiming(string conflict, params string[] changes) =>
+        $"{DeviceInputs.Changed(Dom0Log, changes)}[ 5000.0] pci 0000:06:00.0: BAR 0 [mem 0xe0000000-0xe000ffff]: can't claim; address {conflict}\n";
 }

@@ -76,9 +76,13 @@ internal static partial class DevicePairs
             static () => DeviceInputs.VerifyDom0(PvhLogTo(26, "[    4.0] kernel BUG at lib/alloc_tag.c:35!\n"))),
         RulePair.Of("what led to them the log's other lines do not show.", "a line before them tells of a want of memory",
             static () => DeviceInputs.VerifyDom0(PvhLogTo(26, OutOfMemory)),
-            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, "[    3.9] swapper/0: page allocation failure: order:10, mode:0xcc0\n" + OutOfMemory))),
+            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, Failure + OutOfMemory))),
+        RulePair.Of("Its words are about memory.", "no line before them tells what led to them",
+            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, Failure + OutOfMemory)),
+            static () => DeviceInputs.VerifyDom0(PvhLogTo(26, OutOfMemory))),
     ];
 
+    private const string Failure = "[    3.9] swapper/0: page allocation failure: order:10, mode:0xcc0\n";
     private const string OutOfMemory = "[    4.0] Kernel panic - not syncing: Out of memory and no killable processes...\n";
 
     /// <summary>Xen's own lines of the map that it made, and none of Linux' own.</summary>
