@@ -103,9 +103,9 @@ public sealed class VerifyXenDeathTests
     [DataRow("(XEN)    [<ffff82c480144b2e>] svm_intercept_msr+0xe/0x20\n", "names svm_intercept_msr.")]
     [DataRow("(XEN)    [<ffff82c480144b2e>] acpi_processor_idle+0xe/0x20\n", "names acpi_processor_idle.")]
     [DataRow("(XEN)    [<ffff82c480144b2e>] acpi_parse_madt+0xe/0x20\n", "names acpi_parse_madt: it was at work on ACPI's tables.")]
-    [DataRow("(XEN)    [<ffff82c480144b2e>] ept_set_entry+0xe/0x20\n", "names ept_set_entry: it was at work on a guest's memory table.")]
+    [DataRow("(XEN)    [<ffff82c480144b2e>] ept_set_entry+0xe/0x20\n", "names ept_set_entry: it was at work on a domain's memory table.")]
     [DataRow("(XEN) [    8.234107]    [<ffff82d040309bd6>] R arch/x86/mm/p2m-pt.c#p2m_pt_set_entry+0xc1/0x961\n",
-        "names p2m_pt_set_entry: it was at work on a guest's memory table.")]
+        "names p2m_pt_set_entry: it was at work on a domain's memory table.")]
     public void The_functions_of_a_call_trace_above_a_panic_are_told(string trace, string expected)
     {
         string text = Verify($"{Host}(XEN) Xen call trace:\n{trace}(XEN) \n(XEN) ****************************************\n(XEN) Panic on CPU 0:\n"

@@ -283,6 +283,7 @@ internal static class Vocabulary
         new(XenTraceReader.Warning, KernelMessageKind.Other, XenTraceReader.Warning + " arch/x86/apic.c:124"),
         new(XenTraceReader.HostState, KernelMessageKind.Other, XenTraceReader.HostState + "0 host state: ***"),
         new(XenTraceReader.Cr2, KernelMessageKind.Other, "cr3: 00000000711d1000  " + XenTraceReader.Cr2 + "00000000ff900020"),
+        .. XenTraceReader.OwnChecks.Select(static check => new Saying(check, KernelMessageKind.Other, check + " common/spinlock.c:12")),
         new(XenTraceReader.UnknownUse, KernelMessageKind.Other, XenTraceReader.UnknownUse + "ff900-0xfffff"),
         new("Kernel panic - not", KernelMessageKind.BootFailure, "Kernel panic - not syncing: Attempted to kill init!"),
         new("PANIC: early", KernelMessageKind.BootFailure, "PANIC: early exception 0x0e IP 10:ffffffff81000000 error 0 cr2 0x0"),

@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Immutable;
+using System.Linq;
 using Keyhole.Addresses;
 using Keyhole.Diagnostics;
 using Keyhole.Reading;
@@ -29,6 +30,13 @@ internal sealed class XenTraceReader
     public const string Warning = "Xen WARN at";
     public const string HostState = "*** Dumping CPU";
     public const string Cr2 = " cr2: ";
+
+    /// <summary>What Xen says of a check of its own that failed, before it shows its registers: the address in them is an older fault's.</summary>
+    public static readonly ImmutableArray<string> OwnChecks = ["Xen BUG at", "Assertion '"];
+
+    /// <summary>What follows the registers of a page fault, before the words of the panic.</summary>
+    public const string PageWalk = "Pagetable walk from";
+
     public const string UnknownUse = "Unknown cachability for MFNs 0x";
 
     private const string Heading = "----[ Xen-";
@@ -42,6 +50,7 @@ internal sealed class XenTraceReader
     private readonly ImmutableArray<ByteRange>.Builder _notMapped = ImmutableArray.CreateBuilder<ByteRange>();
     private ulong? _fault;
     private bool _isHarmless;
+    private bool _isOwnCheck;
 
     /// <summary>The line that says that a dump is of Xen's own registers; null where none is, or where Xen goes on behind it.</summary>
     public LogLine? Dump { get; private set; }
@@ -59,6 +68,16 @@ internal sealed class XenTraceReader
             Clear();
             return _isHarmless = true;
         }
+
+        // Behind "Panic on CPU" the same words are its reason.
+        if (OwnChecks.Any(check => text.AsSpan().TrimStart().StartsWith(check, StringComparison.Ordinal)))
+        {
+            Clear();
+            return _isOwnCheck = true;
+        }
+
+        if ((Dump is not null || _functions.Count != 0) && text.Contains(PageWalk, StringComparison.Ordinal))
+            return true;
 
         // The line above a dump says whether Xen is tainted. What an earlier one showed is not this one's: Xen went on behind a warning.
         if (text.Contains(Heading, StringComparison.Ordinal))
@@ -94,6 +113,7 @@ internal sealed class XenTraceReader
         _functions.Clear();
         _fault = null;
         _isHarmless = false;
+        _isOwnCheck = false;
         Dump = null;
     }
 
@@ -101,7 +121,7 @@ internal sealed class XenTraceReader
     {
         if (!TextCursor.TryBehind(text, Cr2, out TextCursor cursor))
             return false;
-        if (cursor.TryHex(out ulong address))
+        if (cursor.TryHex(out ulong address) && !_isOwnCheck)
             _fault = address;
         return true;
     }

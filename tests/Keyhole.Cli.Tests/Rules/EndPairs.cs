@@ -5,9 +5,10 @@ using System.Collections.Immutable;
 namespace Keyhole.Cli.Tests.Rules;
 
 /// <summary>What a verification says of a boot's end, and of guests that were not created.</summary>
-internal static class EndPairs
+internal static partial class EndPairs
 {
     public static ImmutableArray<RulePair> All { get; } =
     [
+        .. OfXensDeath, .. OfXensTrace,
     ];
 }
