@@ -41,10 +41,9 @@ internal static class FailureExplanations
         if (forecast.Halts)
             yield break;
         Finding[] compared = [.. findings.Where(static finding => finding.What is not (Verifier.OutcomeWhat or NeedFindings.What))];
-        foreach (string text in OfEnd(compared, failure))
+        foreach (string text in OfEnd([.. compared.Where(static finding => !Verifier.IsBehindSetup(finding))], failure))
             yield return text;
-        int differing = compared.Count(static finding => !finding.Agrees);
-        foreach (string text in PartOfMemory(forecast, observed, failure, differing, compared.Length))
+        foreach (string text in PartOfMemory(forecast, observed, failure, compared))
             yield return text;
     }
 
@@ -120,7 +119,7 @@ internal static class FailureExplanations
         WantedBytes(failure.Words) is { } bytes and > 0 ? $": it wanted {ByteSize.ToText(bytes)} in one piece" : "";
 
     /// <summary>How far what was compared goes, and whether the end lies behind it.</summary>
-    /// <param name="compared">All findings but the outcome's.</param>
+    /// <param name="compared">The findings on the memory setup, but for the outcome.</param>
     /// <param name="failure">How the boot ended.</param>
     public static IEnumerable<string> OfEnd(Finding[] compared, LogFact<BootFailure> failure)
     {
@@ -143,9 +142,9 @@ internal static class FailureExplanations
                     + $"{compared.Length} lines of the memory setup differ from the forecast.");
     }
 
-    private static IEnumerable<string> PartOfMemory(BootForecast forecast, ObservedBoot observed, LogFact<BootFailure> failure, int differing,
-        int compared)
+    private static IEnumerable<string> PartOfMemory(BootForecast forecast, ObservedBoot observed, LogFact<BootFailure> failure, Finding[] compared)
     {
+        int differing = compared.Count(static finding => !finding.Agrees);
         if (ForbiddenByItsOwnLimit(forecast, observed) is { Length: > 0 } forbidden)
         {
             yield return forbidden;
@@ -153,7 +152,7 @@ internal static class FailureExplanations
         }
 
         // Nothing of the boot's memory is in the log: then it tells no more than the words themselves.
-        if (failure.Value.IsAboutMemory && compared == 0)
+        if (failure.Value.IsAboutMemory && compared.Length == 0)
         {
             yield return $"{XensWords(failure.Value)}Memory has a part in it{Wanted(failure.Value)}.{Balloon(failure.Value)}";
         }
@@ -162,15 +161,19 @@ internal static class FailureExplanations
             string size = ByteSize.ToText(forecast.Request.PageCount << Addresses.Frames.Shift);
             string whose = forecast.Request.IsDom0 ? "dom0" : "the guest";
             yield return $"{XensWords(failure.Value)}Memory has a part in it{Wanted(failure.Value)}; {whose} has {size}.{Balloon(failure.Value)} "
-                + (differing == 0 && forecast.Boots && observed.Map is { Entries.IsEmpty: false }
+                + (differing == 0 && forecast.Boots && HasAllOfMap(forecast, compared)
                     ? "Its map is the one that was forecast, and by the forecast the kernel gets through its memory setup on it."
                     : differing == 0 ? "" : "Whether the lines that differ are the cause the log does not show.");
         }
         else if (differing == 0)
         {
-            yield return NotOfMemory(failure.Value, compared);
+            yield return NotOfMemory(failure.Value, compared.Length);
         }
     }
+
+    /// <summary>Whether the log has each entry of the map: of one that is cut the rest may be otherwise.</summary>
+    private static bool HasAllOfMap(BootForecast forecast, Finding[] compared) => !forecast.KernelMap.IsEmpty
+        && compared.Count(static finding => finding is { What: MapComparison.What, Observed: not null }) >= forecast.KernelMap.Length;
 
     /// <summary>
     /// Proven by: the kernel's own mem= in the log, and frames that by the forecast it moves to beyond that limit. Linux takes the RAM there out of
