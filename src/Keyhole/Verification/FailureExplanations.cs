@@ -186,7 +186,12 @@ internal static class FailureExplanations
         if (observed.Facts.CommandLine is not { } line || observed.Facts.BootFailure is { Value.IsAboutMemory: false }
             || observed.Facts is { Remapped: not null } or { Memory: not null } or { PciGap: not null } or { FirstProgramLine: not null })
             return "";
-        KernelMemoryOption limit = KernelMemoryOptions.Of(line.Value)
+        // Xen names another reason.
+        if (observed.EndedByXen is { } end && XenReasons.In(end.Value).Any(static reason => reason.Memory == MemoryPart.No))
+            return "";
+        // What stands before memmap=exactmap Linux drops.
+        KernelMemoryOption limit = KernelMemoryOptions.Of(line.Value).Reverse()
+            .TakeWhile(static option => option.Kind != KernelMemoryOptionKind.ExactMap)
             .Where(static option => option.Kind is KernelMemoryOptionKind.Limit or KernelMemoryOptionKind.Broken)
             .OrderBy(static option => option.Limit).FirstOrDefault();
         if (limit.Text is null)

@@ -9,6 +9,6 @@ internal static partial class EndPairs
 {
     public static ImmutableArray<RulePair> All { get; } =
     [
-        .. OfXensDeath, .. OfXensTrace, .. OfKernels,
+        .. OfXensDeath, .. OfXensTrace, .. OfKernels, .. OfLimits, .. OfFirmwareGuests,
     ];
 }
