@@ -9,6 +9,7 @@ internal static partial class EndPairs
 {
     public static ImmutableArray<RulePair> All { get; } =
     [
-        .. OfXensDeath, .. OfXensTrace, .. OfKernels, .. OfLimits, .. OfFirmwareGuests,
+        .. OfXensDeath, .. OfXensTrace, .. OfKernels, .. OfLimits, .. OfFirmwareGuests, .. OfCreation, .. OfRemarks, .. OfOtherXens, .. OfStubDomains, .. OfSleep,
+        .. OfOtherLogs,
     ];
 }
