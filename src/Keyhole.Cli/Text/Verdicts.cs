@@ -46,7 +46,7 @@ internal static class Verdicts
     public static string BehindSetup(BootVerification verification)
     {
         ObservedBoot boot = verification.Boot;
-        string needs = !boot.Facts.HasNeeds ? "" : boot.Facts.HasLateNeedsAlone ? "; long behind the boot it tells of a want of memory"
+        string needs = !verification.HasNeeds ? "" : boot.Facts.HasLateNeedsAlone ? "; long behind the boot it tells of a want of memory"
             : "; behind that it tells of a want of memory";
         int? line = boot.Facts.FailedClaims.Where(static claim => !claim.Value.IsRomsCopy)
             .Select(static claim => (int?)claim.Line).FirstOrDefault();

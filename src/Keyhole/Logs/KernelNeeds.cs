@@ -23,7 +23,7 @@ internal static class KernelNeeds
     public static readonly ImmutableArray<KernelNeed> All =
     [
         new("contiguous memory for DMA", "xen:swiotlb_xen: Failed to get contiguous memory for DMA from Xen!",
-            "the kernel asked Xen for memory of the host in one piece below 4 GiB, as a buffer for devices that are passed through, and got none"),
+            "the kernel asked Xen for memory of the host in one piece below 4 GiB, as a buffer for devices that it drives, and got none"),
         new("Could not setup SWIOTLB", "pcifront pci-0: Could not setup SWIOTLB!",
             "without a buffer for them (SWIOTLB) none of the devices that are passed through comes up"),
         new(": 12 Error setting up", "pcifront pci-0: 12 Error setting up PCI Frontend",
@@ -31,11 +31,11 @@ internal static class KernelNeeds
         new(": 12 allocating ", "vif vif-0: 12 allocating tx ring page",
             "the driver of that device of Xen's gave up, for want of memory by its own word (12)"),
         new("Xen-SWIOTLB buffer", "xen:swiotlb_xen: Cannot allocate Xen-SWIOTLB buffer",
-            "the kernel had no memory of its own left for a buffer for devices that are passed through"),
+            "the kernel had no memory of its own left for a buffer for devices that it drives"),
         new("swiotlb buffer is full", "nvme 0000:00:06.0: swiotlb buffer is full (sz: 65536 bytes), total 32768 (slots), used 32760 (slots)",
-            "the buffer through which a device reads and writes memory that it does not reach is too small", IsLoss: false),
+            "the buffer through which a device reads and writes memory that it does not reach had no room in one piece for that", IsLoss: false),
         new("page allocation failure", "modprobe: page allocation failure: order:4, mode:0x40cc0(GFP_KERNEL|__GFP_COMP), nodemask=(null)",
-            "the kernel had no free memory of that order (2^order pages in one piece)", IsLoss: false),
+            "the kernel had no free memory of that order (2^order pages in one piece) where that use takes it from", IsLoss: false),
         new("invoked oom-killer", "dracut-install invoked oom-killer: gfp_mask=0x140cca, order=0, oom_score_adj=0",
             "the kernel had no free memory left, and ends programs"),
         new("Out of memory: Kill", "Out of memory: Killed process 113 (dracut-install) total-vm:9004kB, anon-rss:5120kB",
@@ -75,11 +75,16 @@ internal static class KernelNeeds
     public static string? SaysOf(string words)
     {
         // One mapping gets no more than 128 slots of 2 KiB: IO_TLB_SEGSIZE.
-        const uint most = 128 << 11;
-        return Reading.TextCursor.TryBehind(words, "swiotlb buffer is full (sz: ", out Reading.TextCursor cursor) && cursor.TryDecimal(out uint size)
-            && size > most
-            ? "the driver wanted more in one piece than such a buffer gives (256 KiB), however large it is: a larger one (swiotlb=) does not help"
-            : Of(words)?.Says;
+        const uint slotBytes = 1 << 11;
+        const uint most = 128 * slotBytes;
+        if (!Reading.TextCursor.TryBehind(words, "swiotlb buffer is full (sz: ", out Reading.TextCursor cursor) || !cursor.TryDecimal(out uint size))
+            return Of(words)?.Says;
+        if (size > most)
+            return "the driver wanted more in one piece than such a buffer gives (256 KiB), however large it is: a larger one (swiotlb=) does not help";
+        // Where much of it is free that is in pieces, or another processor's.
+        bool isTooSmall = cursor.TryText(" bytes), total ") && cursor.TryDecimal(out uint total) && cursor.TryText(" (slots), used ")
+            && cursor.TryDecimal(out uint used) && (ulong)used + (size / slotBytes) > total;
+        return isTooSmall ? "the buffer through which a device reads and writes memory that it does not reach is too small" : Of(words)?.Says;
     }
 
     /// <summary>The words of a line that tells of one, without a stamp that stood before them; null where it does not.</summary>

@@ -52,6 +52,13 @@ public sealed record BootVerification
     /// <summary>Whether nothing differs from the forecast, as far as it is known.</summary>
     public bool Agrees => Findings.All(static finding => finding.Agrees);
 
+    /// <summary>Whether the log says, behind the memory setup, that something got no memory: not where all such words are a driver's whose device has a
+    /// window without a place.</summary>
+    public bool HasNeeds => Boot.Facts.Needs.Any(need => NeedFindings.WindowBehind(need, Boot.Facts, Pci) is null);
+
+    /// <summary>What the log says of BARs, where that was read.</summary>
+    internal PciLog? Pci { get; init; }
+
     /// <summary>Whether all that differs is that something got no memory once the memory setup was over, which went as forecast.</summary>
     public bool AgreesButForNeeds => !Agrees && Findings.Any(static finding => finding.Agrees)
         && Findings.All(static finding => finding.Agrees || finding.What == NeedFindings.What);

@@ -140,6 +140,7 @@ public static class FirmwareVerifier
         explanations.AddRange(LaterEnd.Explain(observed).Select(static text => (Phrase)text));
         return verification with
         {
+            Pci = scan.Pci,
             LineWithoutAddress = PciFindings.LineWithoutAddress(scan.Pci, observed),
             Findings = [.. verification.Findings, .. NeedFindings.Of(observed.Facts, scan.Pci), .. LaterEnd.Of(observed)],
             Explanations = [.. explanations],

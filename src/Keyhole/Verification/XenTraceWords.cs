@@ -94,6 +94,6 @@ internal static class XenTraceWords
             ? "; or efi=no-rs, with which Xen does without the firmware" : "";
         return $"{text} The address that it could not use, 0x{fault:x}, is memory of the firmware's ({Verifier.Range(range)}) that Xen leaves "
             + $"unmapped because the firmware does not say how to use it (\"Unknown cachability\"). What to change: efi=attr=uc on Xen's command "
-            + $"line (Xen 4.4.3, 4.5.1 and later know it), which maps it{without}.";
+            + $"line, which maps it (Xen 4.4.3, 4.5.1 and later){without}.";
     }
 }

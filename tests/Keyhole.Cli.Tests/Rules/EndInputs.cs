@@ -67,6 +67,10 @@ internal static class EndInputs
     public static CommandRun Guest(string log, string host, params string[] options) =>
         CommandRun.WithInput(Encoding.UTF8.GetBytes(log), ["verify", "--host", host, "--dmesg", "-", .. options]);
 
+    /// <summary>A guest of QEMU's with OVMF, of the fixtures' command line.</summary>
+    public static CommandRun Kvm(string name, string log) => CommandRun.WithInput(Encoding.UTF8.GetBytes(log), "verify", "--guest",
+        RulePair.Fixture("kvm", "verify", $"{name}.cmd"), "--dmesg", "-", "--firmware", "ovmf-2022.11", "--qemu", "7.2");
+
     /// <summary>The log of a boot that goes as is forecast, from "boot" itself.</summary>
     public static string Forecast(string release, params string[] boot) =>
         s_logs.GetOrAdd($"{release} {string.Join(' ', boot)}", _ => Made(release, boot));

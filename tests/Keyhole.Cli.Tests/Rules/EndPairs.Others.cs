@@ -198,14 +198,13 @@ internal static partial class EndPairs
                 + "is in it", "a kernel's lines follow",
             static () => EndInputs.Pv(QemusLine),
             static () => EndInputs.Pv(QemusLine + EndInputs.PvBoot)),
-        RulePair.Of("RAM that libxl builds: where it lies is not known by the forecast", "it is",
-            static () => Built("device_model_version=\"qemu-xen-traditional\"\n"),
-            static () => Built("device_model_version=\"qemu-xen\"\n")),
+        RulePair.Of("RAM that libxl builds: where it lies is not known by the forecast", "the guest is xl's",
+            static () => EndInputs.Guest(Range + HvmBoot, RulePair.Fixture("kvm", "h39.json"),
+                "--guest", RulePair.Fixture("kvm", "verify", "sea-ports.cmd")),
+            static () => EndInputs.Hvm(Range + HvmBoot)),
     ];
 
-    private static CommandRun Built(string key) => EndInputs.Guest("domainbuilder: detail: xc_dom_mem_init: mem 24560 MB, pages 0x5ff000 pages, 4k each\n"
-        + "domainbuilder: detail: range: start=0x0 end=0xf0000000\ndomainbuilder: detail: range: start=0x100000000 end=0x60f000000\n",
-        RulePair.Fixture("hosts", "amd-epyc-64g", "boot.log"), "--guest", RulePair.Written("w.cfg", $"type=\"hvm\"\nmemory=24576\n{key}"));
+    private const string Range = "domainbuilder: detail: range: start=0x0 end=0x1f800000\n";
 
     private static CommandRun Stub(string log, string guest) => EndInputs.Guest(log, RulePair.Fixture("hosts", "dell-xps-8500", "boot.log"),
         "--guest", RulePair.Written("gpu.cfg", guest));
