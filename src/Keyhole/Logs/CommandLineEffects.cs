@@ -37,6 +37,9 @@ internal static class CommandLineEffects
     {
         IReadOnlyList<KernelMemoryOption> options = KernelMemoryOptions.Of(commandLine.Value);
         int exact = options.Select(static (option, at) => option.Kind == KernelMemoryOptionKind.ExactMap ? at : -1).DefaultIfEmpty(-1).Max();
+        // Then it is not what the options behind it begin with.
+        if (exact >= 0)
+            before = [];
         for (int i = 0; i < options.Count; i++)
         {
             KernelMemoryOption option = options[i];
@@ -53,12 +56,11 @@ internal static class CommandLineEffects
                 KernelMemoryOptionKind.Range => OfRange(option, before, after, edits, goesOn),
                 KernelMemoryOptionKind.Change =>
                     after is null && goesOn && !edits.Any(edit => edit.Value.Range == option.Range) ? NotTaken
-                    : OfChange(option, exact >= 0 ? [] : before, after),
+                    : OfChange(option, before, after),
                 KernelMemoryOptionKind.Limit => OfLimit(option, before, after, edits, goesOn),
                 KernelMemoryOptionKind.Broken =>
-                    $"is not a range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a "
-                        + $"limit of all RAM. {(after is null && edits.IsEmpty && goesOn ? "The log shows no sign of such a limit. " : "")}"
-                        + WhyBroken(option),
+                    $"is not a range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a limit of all RAM"
+                        + (after is null && edits.IsEmpty && goesOn ? ". The log shows no sign of such a limit" : "") + WhyBroken(option),
                 KernelMemoryOptionKind.ExactMap => after is null ? (goesOn ? NotTaken : "")
                     : $"took effect: the kernel's map is the one of line {after.Line}",
             };
@@ -239,6 +241,7 @@ internal static class CommandLineEffects
         {
             return HasRam(after.Entries, beyond)
                 ? $"did not take effect: the map of line {after.Line} has RAM beyond {limit}"
+                : !before.IsEmpty && !HasRam(before, beyond) ? $"takes nothing away: this kernel has no RAM beyond {limit}"
                 : $"is in force: the map of line {after.Line} has no RAM beyond {limit}{MayLackItsSign(option, before, beyond)}";
         }
 
@@ -283,9 +286,14 @@ internal static class CommandLineEffects
     private const string TakenForVariable =
         "Boot loaders take '$' for the start of a variable: GRUB needs it as \\$ in its own file, as \\\\\\$ in /etc/default/grub";
 
-    private static string WhyBroken(KernelMemoryOption option) => option.Text.Contains('\\', StringComparison.Ordinal)
-        ? "The backslash reached the kernel: it is for GRUB's own file or /etc/default/grub, which take it away; elsewhere write '$' as it is"
-        : TakenForVariable;
+    /// <summary>Begins with a full stop. What is left where a variable was taken out begins with a letter or a digit.</summary>
+    private static string WhyBroken(KernelMemoryOption option)
+    {
+        if (option.Text.Contains('\\', StringComparison.Ordinal))
+            return ". The backslash reached the kernel: it is for GRUB's own file or /etc/default/grub, which take it away; elsewhere write '$' as "
+                + "it is";
+        return char.IsAsciiLetterOrDigit(option.Rest) ? $". {TakenForVariable}" : "";
+    }
 
     /// <summary>What a map has in a range, in pieces; <see cref="E820Type.None"/> in its gaps. Of entries that overlap the highest type counts, as
     /// Linux has it.</summary>

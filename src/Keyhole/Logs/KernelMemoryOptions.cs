@@ -35,6 +35,9 @@ internal readonly record struct KernelMemoryOption(KernelMemoryOptionKind Kind, 
 {
     /// <summary>Of a change: which type alone it touches; <see cref="E820Type.None"/> for all.</summary>
     public E820Type OldType { get; init; }
+
+    /// <summary>Of what is broken: the character behind the size.</summary>
+    public char Rest { get; init; }
 }
 
 /// <summary>Reads <c>mem=</c> and <c>memmap=</c> of Linux's command line as Linux does (Documentation/admin-guide/kernel-parameters.txt).</summary>
@@ -96,19 +99,25 @@ internal static class KernelMemoryOptions
                     '%' => E820Type.None,
                     _ => null,
                 };
-            if (type is { } known && TrySize(rest[1..], out ulong start, out int startLength) && start <= Frames.AddressLimit
-                && size <= Frames.AddressLimit - start)
+            if (type is not { } known)
             {
-                if (known != E820Type.None)
-                    options.Add(new(KernelMemoryOptionKind.Range, shown, 0, ByteRange.FromSize(start, size), known));
-                else if (TryTypes(rest[(1 + startLength)..], out E820Type old, out E820Type wanted))
-                    options.Add(new(old == E820Type.None && wanted != E820Type.None ? KernelMemoryOptionKind.Range : KernelMemoryOptionKind.Change,
-                        shown, 0, ByteRange.FromSize(start, size), wanted)
-                    { OldType = old });
+                options.Add(new(rest.IsEmpty ? KernelMemoryOptionKind.Limit : KernelMemoryOptionKind.Broken, shown, size, default, default)
+                { Rest = rest.IsEmpty ? default : rest[0] });
                 continue;
             }
 
-            options.Add(new(rest.IsEmpty ? KernelMemoryOptionKind.Limit : KernelMemoryOptionKind.Broken, shown, size, default, default));
+            // Behind a sign Linux reads what is no number as 0.
+            ulong start = 0;
+            int startLength = 0;
+            if ((rest.Length > 1 && char.IsAsciiDigit(rest[1]) && !TrySize(rest[1..], out start, out startLength)) || start > Frames.AddressLimit
+                || size > Frames.AddressLimit - start)
+                continue;
+            if (known != E820Type.None)
+                options.Add(new(KernelMemoryOptionKind.Range, shown, 0, ByteRange.FromSize(start, size), known));
+            else if (TryTypes(rest[(1 + startLength)..], out E820Type old, out E820Type wanted))
+                options.Add(new(old == E820Type.None && wanted != E820Type.None ? KernelMemoryOptionKind.Range : KernelMemoryOptionKind.Change,
+                    shown, 0, ByteRange.FromSize(start, size), wanted)
+                { OldType = old });
         }
     }
 

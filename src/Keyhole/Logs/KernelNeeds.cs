@@ -80,7 +80,8 @@ internal static class KernelNeeds
         if (!Reading.TextCursor.TryBehind(words, "swiotlb buffer is full (sz: ", out Reading.TextCursor cursor) || !cursor.TryDecimal(out uint size))
             return Of(words)?.Says;
         if (size > most)
-            return "the driver wanted more in one piece than such a buffer gives (256 KiB), however large it is: a larger one (swiotlb=) does not help";
+            return "the driver wanted more in one piece than such a buffer gives (256 KiB), however large it is: a larger one (swiotlb=) does not "
+                + "help";
         // Where much of it is free that is in pieces, or another processor's.
         bool isTooSmall = cursor.TryText(" bytes), total ") && cursor.TryDecimal(out uint total) && cursor.TryText(" (slots), used ")
             && cursor.TryDecimal(out uint used) && (ulong)used + (size / slotBytes) > total;

@@ -52,8 +52,8 @@ public sealed record BootVerification
     /// <summary>Whether nothing differs from the forecast, as far as it is known.</summary>
     public bool Agrees => Findings.All(static finding => finding.Agrees);
 
-    /// <summary>Whether the log says, behind the memory setup, that something got no memory: not where all such words are a driver's whose device has a
-    /// window without a place.</summary>
+    /// <summary>Whether the log says, behind the memory setup, that something got no memory: not where all such words are a driver's whose device
+    /// has a window without a place.</summary>
     public bool HasNeeds => Boot.Facts.Needs.Any(need => NeedFindings.WindowBehind(need, Boot.Facts, Pci) is null);
 
     /// <summary>What the log says of BARs, where that was read.</summary>

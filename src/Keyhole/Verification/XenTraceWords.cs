@@ -20,7 +20,8 @@ internal static class XenTraceWords
         ["efi_get_time", "efi_runtime_call", "efi_compat_runtime_call", "efi_reset_system", "efi_halt_system", "efi_rs_enter", "efi_rs_leave"];
 
     /// <summary>By whole words of a function's name, what Xen does there. The first function that has them tells. Most of what has "acpi" in its name
-    /// (idling, frequencies, sleep) reads no table, "ept" is a part of "intercept", and of "pvh" a Xen that runs in a PVH guest itself has some.</summary>
+    /// (idling, frequencies, sleep) reads no table, "ept" is a part of "intercept", and a Xen that runs in a PVH guest itself has some with
+    /// "pvh".</summary>
     private static readonly ImmutableArray<(string Part, string Doing)> s_doings =
     [
         ("iommu", "it was at work on the IOMMU"),

@@ -7,12 +7,13 @@ internal static partial class EndPairs
 {
     private const string NotRebuilt = "libxl: error: libxl_create.c:1420:domcreate_rebuild_done: Domain 1:cannot (re-)build domain: -3\n";
     private const string LayOut = "xc: error: panic: xg_dom_boot.c:121: xc_dom_boot_mem_init: can't allocate low memory for domain: Out of memory\n";
-    private const string Conflict = "libxl: error: libxl_dm.c:467:libxl__domain_device_construct_rdm: Domain 1:RDM conflict at 0x6ccfe000\n" + NotRebuilt;
+    private const string Conflict = "libxl: error: libxl_dm.c:467:libxl__domain_device_construct_rdm: Domain 1:RDM conflict at 0x6ccfe000\n"
+        + NotRebuilt;
     private const string Shared = "libxl: error: libxl_pci.c:1365:libxl__add_pcidevs: libxl_device_pci_add failed: -1\n" + NotRebuilt
         + "(XEN) [VT-D] It's disallowed to assign 0000:00:1a.0 with shared RMRR at 6ccfe000 for d1.\n";
 
-    private const string NoRoom = "xc: error: panic: xc_dom_core.c:621: xc_dom_alloc_segment: segment ramdisk too large (0x8000 > 0x4000 - 0x2000 pages): "
-        + "Out of memory\n" + NotRebuilt;
+    private const string NoRoom = "xc: error: panic: xc_dom_core.c:621: xc_dom_alloc_segment: segment ramdisk too large (0x8000 > 0x4000 - 0x2000 "
+        + "pages): Out of memory\n" + NotRebuilt;
 
     private const string TooLargeFile =
         "xc: error: panic: xg_dom_core.c:223: xc_dom_malloc_filemap: tried to map file which is too large: Out of memory\n" + NotRebuilt;
@@ -44,8 +45,8 @@ internal static partial class EndPairs
 
     private static RulePair[] OfCreation =>
     [
-        RulePair.Of("The guest was not created (line 1: \"libxl: error: libxl_dom.c:593:libxl__build_dom: xc_dom_boot_mem_init failed: Cannot allocate "
-                + "memory\"): no kernel of it ran, so there is nothing of its memory to compare.", "a kernel of it spoke behind that",
+        RulePair.Of("The guest was not created (line 1: \"libxl: error: libxl_dom.c:593:libxl__build_dom: xc_dom_boot_mem_init failed: Cannot "
+                + "allocate memory\"): no kernel of it ran, so there is nothing of its memory to compare.", "a kernel of it spoke behind that",
             static () => Created(NoMemory + NotRebuilt),
             static () => Created(NoMemory + NotRebuilt + GuestsKernel)),
         RulePair.Of("no kernel of it ran", "the words are of a guest that is shut down",
@@ -56,8 +57,8 @@ internal static partial class EndPairs
         RulePair.Of("everything after the outcome", "a kernel of it spoke behind that",
             static () => Created(NoMemory + NotRebuilt),
             static () => Created(NoMemory + NotRebuilt + GuestsKernel)),
-        RulePair.Of("Memory has a part in it: Xen did not give what the toolstack asked for, and the guest has 4 GiB; what Xen has left 'xl info' tells "
-                + "(free_memory).", "it was another error",
+        RulePair.Of("Memory has a part in it: Xen did not give what the toolstack asked for, and the guest has 4 GiB; what Xen has left 'xl info' "
+                + "tells (free_memory).", "it was another error",
             static () => Created(LayOut + NoMemory + NotRebuilt),
             static () => Created(LayOut + NoMemory.Swapped("Cannot allocate memory", "Operation not supported") + NotRebuilt)),
         RulePair.Of("Xen did not give what the toolstack asked for", "libxl's line on the reason is not there",
@@ -73,16 +74,16 @@ internal static partial class EndPairs
         RulePair.Of("free memory for the domain", "it was the mapping of a frame of the guest's",
             static () => Created("failed to free memory for the domain\n"),
             static () => Created("xc: error: panic: a.c:1: f: [mmap, errno=12 (12 = Cannot allocate memory)]: Internal error\n" + NotRebuilt)),
-        RulePair.Of("Memory has a part in it: what is loaded at the guest's start has no room in the 64 MiB that it starts with. What to change: give the "
-                + "guest more memory, or a smaller kernel or ramdisk.", "it is the file's own size",
+        RulePair.Of("Memory has a part in it: what is loaded at the guest's start has no room in the 64 MiB that it starts with. What to change: "
+                + "give the guest more memory, or a smaller kernel or ramdisk.", "it is the file's own size",
             static () => Created(NoRoom, "--memory", "64"),
             static () => Created(TooLargeFile, "--memory", "64")),
-        RulePair.Of("No memory ran out: the file of the kernel or the ramdisk is larger than the toolstack takes, which says \"Out of memory\" of that. What "
-                + "to change: give a smaller file, and see that it is the right one.", "it is larger than the guest",
+        RulePair.Of("No memory ran out: the file of the kernel or the ramdisk is larger than the toolstack takes, which says \"Out of memory\" of "
+                + "that. What to change: give a smaller file, and see that it is the right one.", "it is larger than the guest",
             static () => Created(TooLargeFile, "--memory", "64"),
             static () => Created(NoRoom, "--memory", "64")),
-        RulePair.Of("Memory has a part in it, but dom0's: the toolstack itself got none from its own system ('free' in dom0 tells what is left). What to "
-                + "change: stop what takes dom0's memory, or give dom0 more (dom0_mem= on Xen's command line).", "what failed is not a fork",
+        RulePair.Of("Memory has a part in it, but dom0's: the toolstack itself got none from its own system ('free' in dom0 tells what is left). "
+                + "What to change: stop what takes dom0's memory, or give dom0 more (dom0_mem= on Xen's command line).", "what failed is not a fork",
             static () => Created(NoFork),
             static () => Created(NoMemory + NotRebuilt)),
         RulePair.Of("Memory has a part in it, but dom0's", "the fork failed for want of processes",
@@ -95,8 +96,8 @@ internal static partial class EndPairs
         RulePair.Of("Whether it would be created is not known:", "its QEMU is the usual one",
             static () => Created(NoMemory + NotRebuilt, "--guest", HvmWith("device_model_version=\"qemu-xen-traditional\"\n")),
             static () => Created(NoMemory + NotRebuilt, "--guest", HvmWith("device_model_version=\"qemu-xen\"\n"))),
-        RulePair.Of("A device of the guest has reserved memory (RMRR) at 0x6ccfe000, where its RAM would be; the host's source does not tell it. Say it to "
-                + "keyhole plan with --rmrr 0x6ccfe000-END: its end stands in the host's ACPI tables (DMAR).", "the host's source tells it",
+        RulePair.Of("A device of the guest has reserved memory (RMRR) at 0x6ccfe000, where its RAM would be; the host's source does not tell it. "
+                + "Say it to keyhole plan with --rmrr 0x6ccfe000-END: its end stands in the host's ACPI tables (DMAR).", "the host's source tells it",
             static () => Created(Conflict, "--type", "hvm", "--pci", "00:14.0"),
             static () => Created(Conflict, "--type", "hvm", "--pci", "00:14.0", "--rmrr", "0x6ccfe000-0x6cd1e000")),
         RulePair.Of("With it the forecast is the same. What to change: put rdm_mem_boundary=1740", "the guest's RAM does not reach that far",
@@ -105,15 +106,15 @@ internal static partial class EndPairs
         RulePair.Of("With it the forecast is the same.", "the guest has no device",
             static () => Created(Conflict, "--type", "hvm", "--pci", "00:14.0"),
             static () => Created(Conflict, "--type", "hvm")),
-        RulePair.Of("The host's source has that reserved memory of devices (RMRR) at 0x6ccfe000, and by the forecast it is in nobody's way: the guest, or its "
-                + "devices, are others than were told.", "it has one at another address",
+        RulePair.Of("The host's source has that reserved memory of devices (RMRR) at 0x6ccfe000, and by the forecast it is in nobody's way: the "
+                + "guest, or its devices, are others than were told.", "it has one at another address",
             static () => Created(Conflict, "--type", "hvm", "--pci", "00:14.0", "--memory", "1024", "--rmrr", "0x6ccfe000-0x6cd1e000"),
             static () => Created(Conflict, "--type", "hvm", "--pci", "00:14.0", "--memory", "1024", "--rmrr", "0x6ccff000-0x6cd1e000")),
         RulePair.Of("and by the forecast it is in nobody's way", "by the forecast it is in the way",
             static () => Created(Conflict, "--type", "hvm", "--pci", "00:14.0", "--memory", "1024", "--rmrr", "0x6ccfe000-0x6cd1e000"),
             static () => Created(Conflict, "--type", "hvm", "--pci", "00:14.0", "--memory", "4096", "--rmrr", "0x6ccfe000-0x6cd1e000=00:14.0")),
-        RulePair.Of("That device has reserved memory (RMRR) at 0x6ccfe000, which another device shares; the host's source does not tell it, and Xen gives "
-                + "such a device to a guest with the relaxed policy alone.", "the host's source tells it",
+        RulePair.Of("That device has reserved memory (RMRR) at 0x6ccfe000, which another device shares; the host's source does not tell it, and Xen "
+                + "gives such a device to a guest with the relaxed policy alone.", "the host's source tells it",
             static () => Created(Shared, "--type", "hvm", "--pci", "00:1a.0"),
             static () => Created(Shared, "--type", "hvm", "--pci", "00:1a.0", "--rmrr", "0x6ccfe000-0x6cd1e000")),
         RulePair.Of("Xen gives such a device to a guest with the relaxed policy alone.", "Xen says it of another guest's",

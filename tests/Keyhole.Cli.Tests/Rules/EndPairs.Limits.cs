@@ -7,8 +7,9 @@ namespace Keyhole.Cli.Tests.Rules;
 /// <summary>A kernel that its own mem= forbids what it must do, and the ends of guests whose firmware made their map.</summary>
 internal static partial class EndPairs
 {
-    private const string Forbidden = "mem=1024M on the kernel's own command line (line 18) forbids what it must do: by the forecast it moves 97 pages "
-        + "to frames beyond that limit, from under holes of its map. What to change: leave mem= out; what dom0 gets dom0_mem= on Xen's command line says";
+    private const string Forbidden = "mem=1024M on the kernel's own command line (line 18) forbids what it must do: by the forecast it moves 97 "
+        + "pages to frames beyond that limit, from under holes of its map. What to change: leave mem= out; what dom0 gets dom0_mem= on Xen's "
+        + "command line says";
 
     private const string NoMapping = "[    0.135841] Failed to update kernel mapping for mfn=6930582 pfn=262144\n";
 
@@ -39,7 +40,8 @@ internal static partial class EndPairs
         RulePair.Of("forbids what it must do", "Xen says that it crashed for something else",
             static () => EndInputs.Dom0(Limited.Swapped(NoMapping, "(XEN) d0v0 Unhandled: vec 14, #PF[0002]\n")),
             static () => EndInputs.Dom0(Limited.Swapped(NoMapping, "(XEN) d0 " + L1Tf))),
-        RulePair.Of("mem=2G on the kernel's own command line (line 2) forbids what it must do: by the forecast it moves", "the limit is above its map",
+        RulePair.Of("mem=2G on the kernel's own command line (line 2) forbids what it must do: by the forecast it moves",
+            "the limit is above its map",
             static () => OfLimited("mem=2G"),
             static () => OfLimited("mem=8G")),
         RulePair.Of("what the guest gets memory in its configuration says.", "the kernel says what it moved",
@@ -55,15 +57,15 @@ internal static partial class EndPairs
         RulePair.Of("The kernel's last words say nothing of memory, and nothing that could be compared points to the map.", "its map is another",
             static () => EndInputs.Hvm(HvmBoot + RootFs),
             static () => EndInputs.Hvm(HvmBoot.Swapped("0x000000001f7fefff", "0x000000001f7fdfff") + RootFs)),
-        RulePair.Of("What to change: set maxmem to memory (512 MiB), or memory to maxmem (1024 MiB) if the guest needs it: then it has nothing to give back at boot.",
-            "both are the same",
+        RulePair.Of("What to change: set maxmem to memory (512 MiB), or memory to maxmem (1024 MiB) if the guest needs it: then it has nothing to "
+                + "give back at boot.", "both are the same",
             static () => EndInputs.Hvm(Balloon, "--maxmem", "1G"),
             static () => EndInputs.Hvm(Balloon)),
         RulePair.Of("then it has nothing to give back at boot.", "the BUG is in another file",
             static () => EndInputs.Hvm(Balloon, "--maxmem", "1G"),
             static () => EndInputs.Hvm(Balloon.Swapped("balloon.c", "events_base.c"), "--maxmem", "1G")),
-        RulePair.Of("With \"d1v0 vmentry failure (reason 0x80000021): Invalid guest state (0)\" Xen gives the guest up; what led it there these words "
-                + "do not tell", "Xen had said why",
+        RulePair.Of("With \"d1v0 vmentry failure (reason 0x80000021): Invalid guest state (0)\" Xen gives the guest up; what led it there these "
+                + "words do not tell", "Xen had said why",
             static () => EndInputs.Hvm("(XEN) d1v0 vmentry failure (reason 0x80000021): Invalid guest state (0)\n"),
             static () => EndInputs.Hvm("(XEN) d1v0 Triple fault - invoking HVM shutdown action 1\n")),
         RulePair.Of("these words do not tell", "a line of Xen's says that the guest crashed, and why stands before",
@@ -120,7 +122,8 @@ internal static partial class EndPairs
         $"(XEN) d1v0 EPT violation 0x784 (r--/---) gpa 0x00000080000000 mfn 0xffffffffffffffff type {type}\n";
 
     private static CommandRun OfLimited(string option, string more = "") => EndInputs.Guest(
-        EndInputs.Forecast("6.1.0", "--host", EndInputs.Seed, "--guest", s_limitedGuest, "--kernel", "linux-6.1").Without("Remapped ").Without("[mem 0xc0")
+        EndInputs.Forecast("6.1.0", "--host", EndInputs.Seed, "--guest", s_limitedGuest, "--kernel", "linux-6.1")
+            .Without("Remapped ").Without("[mem 0xc0")
             .Replace("#1 SMP\n", $"#1 SMP\n[    0.000000] Command line: {option}\n", StringComparison.Ordinal) + more + Fault + EndInputs.Crashed,
         EndInputs.Seed, "--guest", s_limitedGuest);
 }

@@ -8,10 +8,11 @@ internal static partial class EndPairs
     private const string CalledFrom = "(XEN) domain_crash called from p2m.c:1301\n";
     private const string NoIommuMemory = "(XEN) d1: IOMMU mapping dfn 0x3f800 to mfn 0x23f800 failed: -12\n";
     private const string TooMuch = "(XEN) d5v1 Over-allocation for d5: 131329 > 131328\n";
-    private const string NotLaidOut = "xc: error: panic: xc_dom_boot.c:122: xc_dom_boot_mem_init: can't allocate low memory for domain: Out of memory\n";
+    private const string NotLaidOut = "xc: error: panic: xc_dom_boot.c:122: xc_dom_boot_mem_init: can't allocate low memory for domain: Out "
+        + "of memory\n";
 
-    private const string Refusal = "Xen did not give domain 5 memory beyond its most: with what was asked for it would have 131,329 pages, and may have "
-        + "131,328 (513 MiB)";
+    private const string Refusal = "Xen did not give domain 5 memory beyond its most: with what was asked for it would have 131,329 pages, and may "
+        + "have 131,328 (513 MiB)";
 
     private static RulePair[] OfRemarks =>
     [
@@ -36,11 +37,12 @@ internal static partial class EndPairs
         RulePair.Of("By itself that ends nothing: who asked goes without.", "the guest was not created",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped("d5v1", "d0v1")),
             static () => EndInputs.Pv(NotLaidOut + TooMuch.Swapped("d5v1", "d0v1"))),
-        RulePair.Of("nothing that a kernel says of its memory at boot is in it, but for what Xen says: \"d5v1 Over-allocation", "a kernel does say it",
+        RulePair.Of("nothing that a kernel says of its memory at boot is in it, but for what Xen says: \"d5v1 Over-allocation",
+            "a kernel does say it",
             static () => EndInputs.Pv(TooMuch),
             static () => EndInputs.Pv(EndInputs.PvBoot + TooMuch)),
-        RulePair.Of("\": there Xen ends a domain, or meets one that is going down already. Which one the next line tells (\"Domain N (vcpu#0) crashed\"), "
-                + "and the log has none: it may be cut. Why the log does not say", "the next line tells",
+        RulePair.Of("\": there Xen ends a domain, or meets one that is going down already. Which one the next line tells (\"Domain N (vcpu#0) "
+                + "crashed\"), and the log has none: it may be cut. Why the log does not say", "the next line tells",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + CalledFrom),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + CalledFrom + EndInputs.Crashed)),
         RulePair.Of("there Xen ends a domain", "the kernel goes on",
@@ -91,8 +93,8 @@ internal static partial class EndPairs
 
     private static RulePair[] OfOtherXens =>
     [
-        RulePair.Of("The log is of a guest under Xen 4.1 (line 8), and the forecast for Xen 4.17, which the host has: with Xen 4.1 everything in the log is "
-                + "as forecast.", "it names no Xen",
+        RulePair.Of("The log is of a guest under Xen 4.1 (line 8), and the forecast for Xen 4.17, which the host has: with Xen 4.1 everything in "
+                + "the log is as forecast.", "it names no Xen",
             static () => OnXen417(OldPv, "--memory", "1024"),
             static () => OnXen417(OldPv.Without("Xen version:"), "--memory", "1024")),
         RulePair.Of("The log is of a guest under Xen", "its map is the one that the host's Xen gives, too",
@@ -105,8 +107,8 @@ internal static partial class EndPairs
             "under its own Xen all agrees",
             static () => OnXen417(OldPv.Swapped("407fffff", "407effff"), "--memory", "1024"),
             static () => OnXen417(OldPv, "--memory", "1024")),
-        RulePair.Of("The log is of a guest under Xen 4.0 (line 7), and the forecast for Xen 4.17, which the host has: what differs says nothing. Xen 4.0 is not "
-                + "modelled for such a guest.", "it is modelled",
+        RulePair.Of("The log is of a guest under Xen 4.0 (line 7), and the forecast for Xen 4.17, which the host has: what differs says nothing. "
+                + "Xen 4.0 is not modelled for such a guest.", "it is modelled",
             static () => OnXen417(OldHvm, "--type", "hvm", "--memory", "512"),
             static () => OnXen417(OldHvm.Swapped("BIOS 4.0.1", "BIOS 4.8.1"), "--type", "hvm", "--memory", "512")),
         RulePair.Of("is not modelled for such a guest.", "it is the host's",
@@ -141,30 +143,30 @@ internal static partial class EndPairs
 
     private static RulePair[] OfStubDomains =>
     [
-        RulePair.Of("The log is of the stubdomain of the guest that was told (gpu-dm): a PV domain of its own, in which QEMU runs. It is compared with what "
-                + "that domain gets; of the guest's own map and firmware it says nothing.", "the guest has none, and the kernel is not called so",
+        RulePair.Of("The log is of the stubdomain of the guest that was told (gpu-dm): a PV domain of its own, in which QEMU runs. It is compared "
+                + "with what that domain gets; of the guest's own map and firmware it says nothing.", "the guest has none, and the kernel is not called so",
             static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub),
             static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub.Without("stubdomain_override"))),
         RulePair.Of("The log is of the stubdomain", "its kernel runs as the HVM guest",
             static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub),
             static () => Stub(OldHvm, HvmWithStub)),
-        RulePair.Of("The guest that was told has no stubdomain (device_model_stubdomain_override=1): the log is another guest's, or the configuration is not "
-                + "what it ran with.", "it has",
+        RulePair.Of("The guest that was told has no stubdomain (device_model_stubdomain_override=1): the log is another guest's, or the "
+                + "configuration is not what it ran with.", "it has",
             static () => Stub(StubLog, HvmWithStub.Without("stubdomain_override")),
             static () => Stub(StubLog, HvmWithStub)),
         RulePair.Of("By the configuration that was told its QEMU would be qemu-xen-traditional, whose stubdomain has no Linux: what it ran with had "
                 + "device_model_version=\"qemu-xen\".", "the configuration says so",
             static () => Stub(StubLog, HvmWithStub.Without("device_model_version")),
             static () => Stub(StubLog, HvmWithStub)),
-        RulePair.Of("Its size is taken from the log: 144 MiB. libxl gives it 136 MiB where nobody says otherwise (stubdomain_memory=, and what the video card "
-                + "has).", "it is libxl's",
+        RulePair.Of("Its size is taken from the log: 144 MiB. libxl gives it 136 MiB where nobody says otherwise (stubdomain_memory=, and what the "
+                + "video card has).", "it is libxl's",
             static () => Stub(LargerStub, HvmWithStub),
             static () => Stub(StubLog, HvmWithStub)),
         RulePair.Of("Its size is taken from the log", "no line says where its map ends",
             static () => Stub(LargerStub, HvmWithStub),
             static () => Stub(LargerStub.Without("0x0000000008ffffff"), HvmWithStub)),
-        RulePair.Of("By its log it had 136 MiB. With stubdomain_memory=160 libxl gives it 168 MiB, 8 MiB of them for the video card: the log is of another "
-                + "configuration, or its toolstack reckons otherwise.", "the key says what the log has",
+        RulePair.Of("By its log it had 136 MiB. With stubdomain_memory=160 libxl gives it 168 MiB, 8 MiB of them for the video card: the log is of "
+                + "another configuration, or its toolstack reckons otherwise.", "the key says what the log has",
             static () => Stub(StubLog, HvmWithStub + "stubdomain_memory=160\n"),
             static () => Stub(StubLog, HvmWithStub + "stubdomain_memory=128\n")),
     ];
@@ -194,8 +196,8 @@ internal static partial class EndPairs
 
     private static RulePair[] OfOtherLogs =>
     [
-        RulePair.Of("this is QEMU's own log (\"char device redirected to /dev/pts/3 (label serial0)\"), and nothing that a guest's kernel says of its memory "
-                + "is in it", "a kernel's lines follow",
+        RulePair.Of("this is QEMU's own log (\"char device redirected to /dev/pts/3 (label serial0)\"), and nothing that a guest's kernel says of "
+                + "its memory is in it", "a kernel's lines follow",
             static () => EndInputs.Pv(QemusLine),
             static () => EndInputs.Pv(QemusLine + EndInputs.PvBoot)),
         RulePair.Of("RAM that libxl builds: where it lies is not known by the forecast", "the guest is xl's",

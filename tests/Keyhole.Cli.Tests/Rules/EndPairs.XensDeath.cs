@@ -26,14 +26,14 @@ internal static partial class EndPairs
 
     private const string Bug = "(XEN) Panic on CPU 0:\n(XEN) Xen BUG at drivers/passthrough/amd/iommu_init.c:1386\n";
 
-    private const string NotUsable = "The address that it could not use, 0xff900020, is memory of the firmware's ([0xff900000, 0x100000000)) that Xen "
-        + "leaves unmapped because the firmware does not say how to use it (\"Unknown cachability\"). What to change: efi=attr=uc";
+    private const string NotUsable = "The address that it could not use, 0xff900020, is memory of the firmware's ([0xff900000, 0x100000000)) that "
+        + "Xen leaves unmapped because the firmware does not say how to use it (\"Unknown cachability\"). What to change: efi=attr=uc";
 
     private static RulePair[] OfXensDeath =>
     [
-        RulePair.Of("Xen shows its own registers (line 14), as where it dies; the words of its panic are not in the log", "Xen goes on",
-            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + "(XEN) CPU0: enabling thing\n" + Dump),
-            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + "(XEN) CPU0: enabling thing\n" + Dump + "(XEN) *** Building a PV Dom0 ***\n")),
+        RulePair.Of("Xen shows its own registers (line 13), as where it dies; the words of its panic are not in the log", "Xen goes on",
+            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump),
+            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump + "(XEN) *** Building a PV Dom0 ***\n")),
         RulePair.Of("shows its own registers", "Xen says before the registers that it only warns",
             static () => EndInputs.Dom0(EndInputs.XensStart + Dump),
             static () => EndInputs.Dom0(EndInputs.XensStart + "(XEN) Xen WARN at arch/x86/apic.c:124\n" + Dump)),

@@ -9,7 +9,7 @@ internal static partial class EndPairs
 {
     public static ImmutableArray<RulePair> All { get; } =
     [
-        .. OfXensDeath, .. OfXensTrace, .. OfKernels, .. OfLimits, .. OfFirmwareGuests, .. OfCreation, .. OfRemarks, .. OfOtherXens, .. OfStubDomains, .. OfSleep,
-        .. OfOtherLogs, .. OfNeeds,
+        .. OfXensDeath, .. OfXensTrace, .. OfKernels, .. OfLimits, .. OfFirmwareGuests, .. OfCreation, .. OfRemarks, .. OfOtherXens,
+        .. OfStubDomains, .. OfSleep, .. OfOtherLogs, .. OfNeeds, .. OfOptions,
     ];
 }
