@@ -146,6 +146,9 @@ public sealed record BootFacts
     /// <summary>The last line that shows that the kernel runs, of those that were looked for.</summary>
     internal int? AliveLine { get; init; }
 
+    /// <summary>Whether the log shows that the kernel got through its start.</summary>
+    internal bool Runs => FirstProgramLine is not null || AliveLine is not null;
+
     /// <summary>The message with which a kernel stops, in the words of <see cref="Forecasts.BootForecast.Message"/>.</summary>
     public LogFact<string>? PanicMessage { get; init; }
 

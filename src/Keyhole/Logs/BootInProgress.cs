@@ -167,10 +167,10 @@ internal sealed class BootInProgress
     public void End(BootFailure failure, LogLine line)
     {
         if (failure.Kind == BootFailureKind.Halted && (_facts.PciGap is not null || _facts.Memory is not null || _facts.Remapped is not null
-            || _sleep is not null))
+            || _facts.Runs || !_facts.FailedClaims.IsEmpty || !_facts.Needs.IsEmpty || _sleep is not null))
             return;
         // So may one whose programs ran and that met a triple fault.
-        if (failure.IsTripleFault && _facts.FirstProgramLine is not null)
+        if (failure.IsTripleFault && _facts.Runs)
             return;
         if (failure.IsXens)
             failure = failure with { Cause = _xensCause };

@@ -275,7 +275,7 @@ public static class BootLog
         if (ends.Count != 1 || guests is not [{ Domain: null, EndedByXen: null } guest])
             return boots;
         (BootFailure failure, LogLine line) = ends.Values.Single();
-        bool mayBeRestart = failure.IsTripleFault && guest.Facts.FirstProgramLine is not null;
+        bool mayBeRestart = failure.IsTripleFault && guest.Facts.Runs;
         return line.Number <= guest.LastLine || mayBeRestart ? boots
             : boots.Replace(guest, guest with { OnlyCrash = new(failure, line.Number) });
     }

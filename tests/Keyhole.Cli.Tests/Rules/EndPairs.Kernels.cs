@@ -42,6 +42,15 @@ internal static partial class EndPairs
         RulePair.Of("Why it died the log does not say; nothing that could be compared points to the map.", "Xen has said why",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + EndInputs.Crashed),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + Fault + EndInputs.Crashed)),
+        RulePair.Of("Why it died the log does not say", "its programs ran: it was switched off",
+            static () => EndInputs.Dom0(Halting("")),
+            static () => EndInputs.Dom0(Halting("[    1.2] Run /init as init process\n"))),
+        RulePair.Of("Why it died the log does not say", "a program speaks far behind the map",
+            static () => EndInputs.Dom0(Halting("[    0.200000] systemd[1]: Started it.\n")),
+            static () => EndInputs.Dom0(Halting("[   50.200000] systemd[1]: Started it.\n"))),
+        RulePair.Of("a processor met a fault that the guest could not take", "its programs ran: it may have restarted so",
+            static () => EndInputs.Hvm(HvmBoot + TripleFault),
+            static () => EndInputs.Hvm(HvmBoot + "[    1.2] Run /init as init process\n" + TripleFault)),
         RulePair.Of("; nothing that could be compared points to the map.", "the map is another",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + EndInputs.Crashed),
             static () => EndInputs.Pv(EndInputs.PvBoot.Swapped("0x000000001fffffff", OneMore) + EndInputs.PvMemory + EndInputs.Crashed)),
@@ -90,6 +99,12 @@ internal static partial class EndPairs
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + "[    8.173649] kernel BUG at mm/memblock.c:939!\n"),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + "[    8.173649] kernel BUG at fs/xfs/xfs_alloc_btree.c:939!\n")),
     ];
+
+    private const string TripleFault = "(XEN) d1v0 Triple fault - invoking HVM shutdown action 1\n";
+
+    /// <summary>Xen says the same of a dom0 that is switched off.</summary>
+    private static string Halting(string before) => EndInputs.FieldLog("dom0-memparam.txt").Without("Failed to update").Without("crashed on").Swapped(" mem=1024M", "")
+        + before + "(XEN) Hardware Dom0 halted: halting machine\n";
 
     private const string Claim = "[    0.900000] pci 0000:00:00.0: can't claim BAR 0 [mem 0x10004000-0x10007fff]: address conflict with ACPI Tables "
         + "[mem 0x10000000-0x1fffffff]\n";
