@@ -128,7 +128,7 @@ public sealed class FieldTests
 
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.Contains("Xen halts: \"Could not construct domain 0\"", run.Output);
-        Assert.Contains("and no line of dom0's kernel stands before that in the log", run.Output);
+        Assert.Contains("and no line of dom0's kernel on its memory stands before that in the log", run.Output);
         Assert.DoesNotContain("agrees with", run.Output);
         Assert.DoesNotContain("balloon", run.Output);
     }

@@ -55,7 +55,7 @@ public sealed class VerifySleepTests
 
         Assert.AreEqual(1, run.Status, run.Output + run.Errors);
         Assert.Contains("this is no death at boot", Words(run));
-        Assert.DoesNotContain("no line of dom0's kernel stands before that", Words(run));
+        Assert.DoesNotContain("no line of dom0's kernel on its memory stands before that", Words(run));
     }
 
     /// <summary>What Xen died of before in a mail is none of the boot behind it, and that one's own death is one at boot.</summary>

@@ -76,8 +76,8 @@ internal static class FailureExplanations
         string how = failure.Value.Kind == BootFailureKind.XenDump
             ? $"shows its own registers (line {failure.Line}), as where it dies; the words of its panic are not in the log"
             : $"itself dies (line {failure.Line}: {Quoted(failure.Value)})";
-        string text = $"Xen {how}, and no line of dom0's kernel stands before that in the log: "
-            + $"there is nothing of its memory to compare.{XenTraceWords.Of(failure.Value)}";
+        string text = $"Xen {how}, and no line of dom0's kernel on its memory stands before that in the log: "
+            + $"there is nothing of it to compare.{XenTraceWords.Of(failure.Value)}";
         return failure.Value.Cause is not { } cause ? text
             : $"{text} Before that Xen says \"{cause}\"{(failure.Value.IsAboutMemory ? ": memory has a part in it" : "")}.";
     }

@@ -52,13 +52,11 @@ internal sealed class PciOptions
     private void Add(string one)
     {
         string shown = $"pci={InputError.OneLine(one, 40)}";
+        // pci=use_crs takes none of the first three back, wherever it stands.
         switch (one)
         {
             case "nocrs" or "noacpi" or "off":
                 PassesOverWindows = shown;
-                break;
-            case "use_crs":
-                PassesOverWindows = null;
                 break;
             case "assign-busses":
                 NumbersBuses = shown;

@@ -21,13 +21,15 @@ public static class StubDomain
 {
     private const string NameInRelease = "stubdom";
 
-    /// <summary>Proven by: its kernel is called so, or runs as a PV guest, and the HVM guest that was told has a stubdomain.</summary>
+    /// <summary>Proven by: its kernel is called so, or runs as a PV guest on the memory that the stubdomain of the HVM guest that was told has. Other PV
+    /// guests run on any.</summary>
     public static bool IsShownBy(ObservedBoot observed, GuestSpec told)
     {
         ArgumentNullException.ThrowIfNull(observed);
         ArgumentNullException.ThrowIfNull(told);
         return told.Type == GuestType.Hvm
-            && (IsCalledSo(observed) || (told.Hvm.HasStubDomain && OtherPlatform.RunsAsPv(observed)));
+            && (IsCalledSo(observed) || (told.Hvm.HasStubDomain && OtherPlatform.RunsAsPv(observed)
+                && observed.Map is { } map && OtherGuest.SizeKiBIn(map) == HvmStubDomain.MemoryKiB(told.Hvm)));
     }
 
     /// <summary>Its boot beside the forecast of it.</summary>

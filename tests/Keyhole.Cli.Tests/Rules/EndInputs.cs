@@ -71,6 +71,17 @@ internal static class EndInputs
     public static CommandRun Kvm(string name, string log) => CommandRun.WithInput(Encoding.UTF8.GetBytes(log), "verify", "--guest",
         RulePair.Fixture("kvm", "verify", $"{name}.cmd"), "--dmesg", "-", "--firmware", "ovmf-2022.11", "--qemu", "7.2");
 
+    /// <summary>A guest of QEMU's with SeaBIOS whose own command line has an option more.</summary>
+    public static CommandRun KvmPorts(string option, string old = "", string by = "")
+    {
+        string log = File.ReadAllText(RulePair.Fixture("kvm", "verify", "sea-ports.log"));
+        string[] lines = [.. log.Split('\n').Select(line => line.Contains("] Command line: ", StringComparison.Ordinal)
+            ? $"{line.TrimEnd()} {option}" : line)];
+        log = string.Join('\n', lines);
+        return CommandRun.WithInput(Encoding.UTF8.GetBytes(old.Length == 0 ? log : log.Swapped(old, by)), "verify", "--guest",
+            RulePair.Fixture("kvm", "verify", "sea-ports.cmd"), "--dmesg", "-", "--qemu", "7.2");
+    }
+
     /// <summary>The log of a boot that goes as is forecast, from "boot" itself.</summary>
     public static string Forecast(string release, params string[] boot) =>
         s_logs.GetOrAdd($"{release} {string.Join(' ', boot)}", _ => Made(release, boot));

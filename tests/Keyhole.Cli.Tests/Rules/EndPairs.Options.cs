@@ -120,6 +120,25 @@ internal static partial class EndPairs
                 "--memory", "512")),
     ];
 
+    private static RulePair[] OfPciOptions =>
+    [
+        RulePair.Of("the host bridge's windows: with pci=nocrs (line 2) Linux passes over what ACPI tells of them", "it is told to use them",
+            static () => EndInputs.KvmPorts("pci=nocrs"),
+            static () => EndInputs.KvmPorts("pci=use_crs")),
+        RulePair.Of("Linux passes over what ACPI tells of them", "the option is init's",
+            static () => EndInputs.KvmPorts("pci=use_crs,nocrs"),
+            static () => EndInputs.KvmPorts("-- pci=use_crs,nocrs")),
+        RulePair.Of("Linux passes over what ACPI tells of them", "use_crs alone stands there",
+            static () => EndInputs.KvmPorts("pci=nocrs,use_crs"),
+            static () => EndInputs.KvmPorts("pci=use_crs")),
+        RulePair.Of("Linux passes over what ACPI tells of them", "ACPI is not off",
+            static () => EndInputs.KvmPorts("acpi=off pci=use_crs"),
+            static () => EndInputs.KvmPorts("acpi=on pci=use_crs")),
+        RulePair.Of("functions behind bridges: with pci=assign-busses (line 2) Linux numbers buses itself", "another option stands there",
+            static () => EndInputs.KvmPorts("pci=assign-busses", "0000:02:00.0", "0000:05:00.0"),
+            static () => EndInputs.KvmPorts("pci=nobar", "0000:02:00.0", "0000:05:00.0")),
+    ];
+
     private const string Removed = "[    0.000000] e820: remove [mem 0x10000000-0xfffffffffffffffe] usable\n"
         + "[    0.000000] last_pfn = 0x10000 max_arch_pfn = 0x400000000\n";
 

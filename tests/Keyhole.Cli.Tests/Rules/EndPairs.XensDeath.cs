@@ -40,11 +40,11 @@ internal static partial class EndPairs
         RulePair.Of("the words of its panic are not in the log", "they are",
             static () => EndInputs.Dom0(EndInputs.XensStart + Dump),
             static () => EndInputs.Dom0(EndInputs.XensStart + Dump + PageFault)),
-        RulePair.Of("and no line of dom0's kernel stands before that in the log: there is nothing of its memory to compare.", "one does",
+        RulePair.Of("and no line of dom0's kernel on its memory stands before that in the log: there is nothing of it to compare.", "one does",
             static () => EndInputs.Dom0(EndInputs.XensStart + Bug),
             static () => EndInputs.Dom0(EndInputs.XensStart + "[    0.000000] Linux version 6.1.90 (a@b) #1 SMP\n"
                 + "[    0.000000] Released 0 page(s)\n" + Bug)),
-        RulePair.Of("no line of dom0's kernel stands before that", "Xen says that dom0 had crashed",
+        RulePair.Of("no line of dom0's kernel on its memory stands before that", "Xen says that dom0 had crashed",
             static () => EndInputs.Dom0(EndInputs.XensStart + Bug),
             static () => EndInputs.Dom0(EndInputs.XensStart + "(XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds.\n" + Bug)),
         RulePair.Of("Before that Xen says \"Unable to allocate memory with order 0!\": memory has a part in it.", "its words are of a file",

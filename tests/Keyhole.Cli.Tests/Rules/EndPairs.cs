@@ -10,6 +10,6 @@ internal static partial class EndPairs
     public static ImmutableArray<RulePair> All { get; } =
     [
         .. OfXensDeath, .. OfXensTrace, .. OfKernels, .. OfLimits, .. OfFirmwareGuests, .. OfCreation, .. OfRemarks, .. OfOtherXens,
-        .. OfStubDomains, .. OfSleep, .. OfOtherLogs, .. OfNeeds, .. OfOptions, .. OfReasons,
+        .. OfStubDomains, .. OfSleep, .. OfOtherLogs, .. OfNeeds, .. OfOptions, .. OfReasons, .. OfPciOptions,
     ];
 }
