@@ -116,6 +116,9 @@ public sealed record BootFacts
     /// none of the boot.</summary>
     internal ImmutableSortedDictionary<int, ulong> LateNeeds { get; init; } = ImmutableSortedDictionary<int, ulong>.Empty;
 
+    /// <summary>Whether the killer of processes was called last for another reason than that there was no memory.</summary>
+    internal bool KillsForOthers { get; init; }
+
     /// <summary>Whether the log says, behind the memory setup, that something got no memory.</summary>
     public bool HasNeeds => !Needs.IsEmpty;
 
@@ -197,8 +200,19 @@ public sealed record BootFacts
     private BootFacts WithNeed(string words, int line)
     {
         const int most = 4;
+        if (KernelNeeds.IsCalled(words))
+            return this with { KillsForOthers = true };
         if (KernelNeeds.IsOfGroup(words))
-            return Needs is [.., var last] && KernelNeeds.IsOfKiller(last.Value) ? this with { Needs = Needs.RemoveAt(Needs.Length - 1) } : this;
+            return this with
+            {
+                // What comes of a group's limit has words of its own.
+                KillsForOthers = !KernelNeeds.IsOfLimit(words),
+                Needs = Needs is [.., var last] && KernelNeeds.IsOfKiller(last.Value) ? Needs.RemoveAt(Needs.Length - 1) : Needs,
+            };
+        if (KernelNeeds.IsOfVictim(words) && KillsForOthers)
+            return this;
+        if (KernelNeeds.IsOfKiller(words) && KillsForOthers)
+            return (this with { KillsForOthers = false }).WithNeed(words, line);
         foreach (LogFact<string> known in Needs)
         {
             if (known.Value == words)

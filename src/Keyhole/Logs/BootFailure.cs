@@ -44,6 +44,9 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
             // Xen, where it lays out and loads a PVH dom0.
             "physical memory map", "not relocatable", "find a load address", "find a memory region"];
 
+    /// <summary>What is allocated and is no memory, behind words of <see cref="s_wordsOfMemory"/> that do not name memory.</summary>
+    private static readonly string[] s_allocatedOtherwise = ["evtchn", "event channel", "irq", "interrupt", "vector", "minor", "major"];
+
     /// <summary>What Xen says last, whatever the reason.</summary>
     private static readonly string[] s_wordsWithoutReason = ["Could not construct d", "Could not set up DOM0", "Error creating d"];
 
@@ -81,13 +84,27 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
             bool isPlace = Words.StartsWith(BugAt, StringComparison.Ordinal);
             foreach (string words in s_wordsOfMemory)
             {
-                if ((!isPlace && Words.Contains(words, StringComparison.Ordinal)) || Cause?.Contains(words, StringComparison.Ordinal) == true)
+                if ((!isPlace && Words.Contains(words, StringComparison.Ordinal) && !IsAllocatedOtherwise(words)) || Cause?.Contains(words, StringComparison.Ordinal) == true)
                     return true;
             }
 
             return IsInMemorySetup || IsInBalloon || (isPlace && Words.Contains(" mm/memblock.c:", StringComparison.Ordinal))
                 || XenReasons.In(this).Any(static reason => reason.Memory == MemoryPart.Yes);
         }
+    }
+
+    /// <summary>Whether the BUG is in the kernel's memory management, which is no sign that memory was short.</summary>
+    internal bool IsInMemoryManagement => Words.StartsWith($"{BugAt}mm/", StringComparison.Ordinal);
+
+    /// <summary>Whether the words are of an address that is not mapped, or not for that use.</summary>
+    internal bool IsOfAddress => Words.Contains("unable to handle page fault", StringComparison.Ordinal)
+        || Words.Contains("handle kernel paging request", StringComparison.Ordinal);
+
+    private bool IsAllocatedOtherwise(string words)
+    {
+        string said = Words;
+        return words.EndsWith("llocate", StringComparison.Ordinal) && !said.Contains("memory", StringComparison.OrdinalIgnoreCase)
+            && Array.Exists(s_allocatedOtherwise, other => said.Contains(other, StringComparison.OrdinalIgnoreCase));
     }
 
     /// <summary>Whether the words are Xen's of a domain that met a triple fault. A system may also restart so.</summary>

@@ -48,10 +48,12 @@ internal static class KernelNeeds
             "the driver gave up, for want of memory by its own word (-12)"),
     ];
 
-    /// <summary>What Linux says, behind "invoked oom-killer", of a limit that a group of processes has, such as a container: 4.20 on, and
-    /// always.</summary>
+    /// <summary>What Linux says, behind "invoked oom-killer", of a limit that a group of processes has, such as a container, or of memory that it may
+    /// not take: 4.20 on, and always.</summary>
     public static readonly ImmutableArray<(string Mark, string Example)> OfGroup =
     [
+        ("constraint=CONSTRAINT_CPUSET", "oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=0,cpuset=a,mems_allowed=0,task=nginx,pid=4321"),
+        ("constraint=CONSTRAINT_MEMORY_POLICY", "oom-kill:constraint=CONSTRAINT_MEMORY_POLICY,nodemask=1,cpuset=/,task=nginx,pid=4321"),
         ("constraint=CONSTRAINT_MEMCG", "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,oom_memcg=/d,task=nginx,pid=4321"),
         ("Memory cgroup out of memory", "Memory cgroup out of memory: Killed process 4321 (nginx) total-vm:1263464kB"),
     ];
@@ -67,6 +69,16 @@ internal static class KernelNeeds
 
         return false;
     }
+
+    /// <summary>Whether words are those of the killer that somebody called (SysRq), however much memory there was.</summary>
+    public static bool IsCalled(string words) => IsOfKiller(words) && words.Contains(" order=-1", StringComparison.Ordinal);
+
+    /// <summary>Whether words of a group are of its limit.</summary>
+    public static bool IsOfLimit(string words) => words.Contains("MEMCG", StringComparison.Ordinal)
+        || words.Contains("Memory cgroup", StringComparison.Ordinal);
+
+    /// <summary>Whether words are those of what the killer did.</summary>
+    public static bool IsOfVictim(string words) => words.Contains("Out of memory: Kill", StringComparison.Ordinal);
 
     /// <summary>Whether words are those of the killer, which does not say whose limit it is.</summary>
     public static bool IsOfKiller(string words) => words.Contains("invoked oom-killer", StringComparison.Ordinal);

@@ -89,8 +89,14 @@ internal static class FailureExplanations
             ? $"{words}{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
         : failure.GivesNoReason
             ? $"Why it died the log does not say{(compared == 0 ? "" : "; nothing that could be compared points to the map")}."
-            : $"Its words say nothing of memory{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}."
+            : $"{LastWords(failure, "Its words")}{(compared == 0 ? "" : ", and nothing that could be compared points to the map")}."
                 + XenTraceWords.Of(failure);
+
+    /// <summary>What the words do not tell.</summary>
+    private static string LastWords(BootFailure failure, string words) => failure.IsInMemoryManagement
+        ? "The BUG is in the kernel's memory management: whether memory was short its words do not tell"
+        : failure.IsOfAddress ? $"{words} are of an address that is not mapped, or not for that use: why they do not tell"
+        : $"{words} say nothing of memory";
 
     /// <summary>Whether memory had a part in the end of a guest whose firmware made its map, as far as the last words tell.</summary>
     /// <param name="hasDifferences">Whether something that was compared differs: whether that is the cause no words tell.</param>
@@ -102,7 +108,7 @@ internal static class FailureExplanations
         else if (failure.GivesNoReason || failure.Kind == BootFailureKind.Crashed)
             yield return NotOfMemory(failure, hasDifferences ? 0 : 1);
         else
-            yield return $"The kernel's last words say nothing of memory"
+            yield return LastWords(failure, "The kernel's last words")
                 + $"{(hasDifferences ? "" : ", and nothing that could be compared points to the map")}.";
         if (XenWords.CureOf(failure, guest) is { } cure)
             yield return cure;
