@@ -84,7 +84,8 @@ public readonly record struct BootFailure(BootFailureKind Kind, string Words)
             bool isPlace = Words.StartsWith(BugAt, StringComparison.Ordinal);
             foreach (string words in s_wordsOfMemory)
             {
-                if ((!isPlace && Words.Contains(words, StringComparison.Ordinal) && !IsAllocatedOtherwise(words)) || Cause?.Contains(words, StringComparison.Ordinal) == true)
+                if ((!isPlace && Words.Contains(words, StringComparison.Ordinal) && !IsAllocatedOtherwise(words))
+                    || Cause?.Contains(words, StringComparison.Ordinal) == true)
                     return true;
             }
 

@@ -21,6 +21,9 @@ public static class BootLog
     /// <summary>Lines of Xen about faults that are kept until a domain crashes.</summary>
     private const int MaxFaults = 8;
 
+    /// <summary>Xen ends a domain at once: what it said longer before has another story.</summary>
+    private const int MostLinesBeforeEnd = 100;
+
     /// <summary>Of these the last that are told of one guest.</summary>
     private const int MaxToldFaults = 4;
 
@@ -40,7 +43,7 @@ public static class BootLog
         List<BootInProgress> boots = [];
         SortedDictionary<int, BootInProgress> live = [];
         SortedDictionary<int, (BootFailure Failure, LogLine Line)> ends = [];
-        List<(int? Domain, string Words)> faults = [];
+        List<(int? Domain, string Words, int Line)> faults = [];
         SortedDictionary<int, (BootInProgress? Boot, BootFailure Failure, LogLine Line)> announced = [];
         List<(KernelMessage Message, LogLine Line)> needs = [];
         var trace = new XenTraceReader();
@@ -154,7 +157,7 @@ public static class BootLog
             if (failure.Kind == BootFailureKind.Crashed)
             {
                 // The words stand before the end of the domain whose they are; a page walk does not say whose it is.
-                failure = failure with { Cause = CauseIn(faults, domain) };
+                failure = failure with { Cause = CauseIn(faults, domain, line.Number) };
                 faults.Clear();
                 announced.Remove(domain);
             }
@@ -164,6 +167,7 @@ public static class BootLog
                 ends.TryAdd(domain, (failure, line));
         }
 
+<<<<<<< HEAD
         void AddXensEnd()
         {
             if (xensEnd is { } end)
@@ -171,12 +175,15 @@ public static class BootLog
         }
 
         void AddFault(int? domain, string words, LogLine? end)
+=======
+        void AddFault(int? domain, string words, LogLine line, bool isEnd)
+>>>>>>> 66e3344a (What Xen said long before it ended a guest is not its reason)
         {
-            if (end is { } line && domain is { } ended && announced.Count < MaxEnds)
+            if (isEnd && domain is { } ended && announced.Count < MaxEnds)
                 announced.TryAdd(ended, (live.GetValueOrDefault(ended == 0 ? MainConsole : ended), new(BootFailureKind.Crashed, words), line));
             if (faults.Count == MaxFaults)
                 faults.RemoveAt(0);
-            faults.Add((domain, words));
+            faults.Add((domain, words, line.Number));
         }
 
         void AddLine(LogLine line)
@@ -208,7 +215,7 @@ public static class BootLog
                 else if (IsXensSleep(line.Text))
                     (boot ?? Begin(BootOwner.Dom0, MainConsole, line.Number)).NoteSleep(line.Text.Trim(), line.Number);
                 else if (BootFailure.FaultOfXen(line.Text, out int? faulty, out bool isEnd) is { } fault)
-                    AddFault(faulty, fault, isEnd ? line : null);
+                    AddFault(faulty, fault, line, isEnd);
                 else if (BootFailure.CauseOfXen(line.Text) is { } cause)
                     boot?.NoteCause(cause);
                 return;
@@ -259,9 +266,10 @@ public static class BootLog
     private static bool IsXensSleep(string text) => Vocabulary.XensSleep.Any(word => text.Contains(word, StringComparison.Ordinal));
 
     /// <summary>What Xen said of a domain; from where it was ended only where nothing else was said.</summary>
-    private static string? CauseIn(List<(int? Domain, string Words)> faults, int domain)
+    private static string? CauseIn(List<(int? Domain, string Words, int Line)> faults, int domain, int end)
     {
-        string[] words = [.. faults.Where(fault => fault.Domain is null || fault.Domain == domain).Select(static fault => fault.Words).Distinct()];
+        string[] words = [.. faults.Where(fault => (fault.Domain is null || fault.Domain == domain) && end - fault.Line <= MostLinesBeforeEnd)
+            .Select(static fault => fault.Words).Distinct()];
         string[] reasons = [.. words.Where(static word => !word.Contains(XenReasons.CalledFrom, StringComparison.Ordinal)).TakeLast(MaxToldFaults)];
         return words.Length == 0 ? null : string.Join("; ", reasons.Length == 0 ? words[^1..] : reasons);
     }

@@ -21,8 +21,8 @@ public static class StubDomain
 {
     private const string NameInRelease = "stubdom";
 
-    /// <summary>Proven by: its kernel is called so, or runs as a PV guest on the memory that the stubdomain of the HVM guest that was told has. Other PV
-    /// guests run on any.</summary>
+    /// <summary>Proven by: its kernel is called so, or runs as a PV guest on the memory that the stubdomain of the HVM guest that was told has. Other
+    /// PV guests run on any.</summary>
     public static bool IsShownBy(ObservedBoot observed, GuestSpec told)
     {
         ArgumentNullException.ThrowIfNull(observed);

@@ -115,8 +115,8 @@ internal static partial class EndPairs
     private const string TripleFault = "(XEN) d1v0 Triple fault - invoking HVM shutdown action 1\n";
 
     /// <summary>Xen says the same of a dom0 that is switched off.</summary>
-    private static string Halting(string before) => EndInputs.FieldLog("dom0-memparam.txt").Without("Failed to update").Without("crashed on").Swapped(" mem=1024M", "")
-        + before + "(XEN) Hardware Dom0 halted: halting machine\n";
+    private static string Halting(string before) => EndInputs.FieldLog("dom0-memparam.txt").Without("Failed to update").Without("crashed on")
+        .Swapped(" mem=1024M", "") + before + "(XEN) Hardware Dom0 halted: halting machine\n";
 
     private const string Claim = "[    0.900000] pci 0000:00:00.0: can't claim BAR 0 [mem 0x10004000-0x10007fff]: address conflict with ACPI Tables "
         + "[mem 0x10000000-0x1fffffff]\n";

@@ -78,7 +78,8 @@ internal static partial class EndPairs
             static () => Optioned("memmap=256M", CutMap),
             static () => Optioned("mem=256M", CutMap)),
         RulePair.Of("memmap=1M\\$256M (line 2) is not a range to Linux: it reads 1 MiB and stops, which makes it a limit of all RAM. The backslash "
-                + "reached the kernel: it is for GRUB's own file or /etc/default/grub, which take it away; elsewhere write '$' as it is.", "there is none",
+                + "reached the kernel: it is for GRUB's own file or /etc/default/grub, which take it away; elsewhere write '$' as it is.",
+            "there is none",
             static () => Optioned("memmap=1M\\$256M", SameMap),
             static () => Optioned("memmap=1M$256M", SameMap)),
         RulePair.Of($"memmap=1M56M (line 2) is not a range to Linux: it reads 1 MiB and stops, which makes it a limit of all RAM. {Variable}.",

@@ -144,7 +144,8 @@ internal static partial class EndPairs
     private static RulePair[] OfStubDomains =>
     [
         RulePair.Of("The log is of the stubdomain of the guest that was told (gpu-dm): a PV domain of its own, in which QEMU runs. It is compared "
-                + "with what that domain gets; of the guest's own map and firmware it says nothing.", "the guest has none, and the kernel is not called so",
+                + "with what that domain gets; of the guest's own map and firmware it says nothing.",
+            "the guest has none, and the kernel is not called so",
             static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub),
             static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub.Without("stubdomain_override"))),
         RulePair.Of("The log is of the stubdomain", "its kernel is not called so, and has other memory than a stubdomain",

@@ -20,6 +20,9 @@ internal static partial class EndPairs
             "arch/x86/mm/hap/hap.c:304: d2 failed to allocate from HAP pool"),
         Reason(Pool, "the setting failed for a wrong number", "d1v1 failed to set entry for 1f9800 -> e39800 altp2m 1, rc -12",
             "d1v1 failed to set entry for 1f9800 -> e39800 altp2m 1, rc -22"),
+        RulePair.Of("Before that Xen says \"Can't pre-allocate 9 shadow pages!\"", "it said that long before",
+            static () => EndInputs.Hvm("(XEN) Can't pre-allocate 9 shadow pages!\n" + EndInputs.Crashed),
+            static () => EndInputs.Hvm("(XEN) Can't pre-allocate 9 shadow pages!\n" + OtherLines + EndInputs.Crashed)),
         Reason("Xen had no memory left for it", "it is another domain's", "Could not allocate vTLB space for d1v0",
             "Could not allocate vTLB space for d2v0"),
         Reason("the guest ran code in a large page, which Xen splits first, and there was no memory for the page table (-12)",
@@ -58,6 +61,8 @@ internal static partial class EndPairs
         Reason("the guest ran an instruction, at the address behind the @, that Xen carries out itself and could not", "Xen only says it is retried",
             "MMIO emulation failed (1): d1v0 16bit @ f000:0000fea7 -> 66 ea af", "MMIO emulation (1): d1v0 16bit @ f000:0000fea7 -> 66 ea af"),
     ];
+
+    private static string OtherLines => string.Concat(System.Linq.Enumerable.Repeat("(XEN) d2: another guest's line\n", 120));
 
     private static RulePair Reason(string rule, string unless, string said, string silent, [CallerFilePath] string file = "",
         [CallerLineNumber] int line = 0) => RulePair.Of(rule, unless, () => EndInputs.Hvm($"(XEN) {said}\n{EndInputs.Crashed}"),
