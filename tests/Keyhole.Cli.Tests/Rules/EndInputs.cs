@@ -50,7 +50,7 @@ internal static class EndInputs
     public static string Seed => RulePair.Fixture("golden", "seed8g.log");
 
     public static string Swapped(this string text, string old, string by) => text.Contains(old, StringComparison.Ordinal)
-        ? text.Replace(old, by, StringComparison.Ordinal) : throw new ArgumentException($"no '{old}' in it");
+        ? text.Replace(old, by, StringComparison.Ordinal) : throw new ArgumentException($"no '{old}' in it", nameof(old));
 
     public static string FieldLog(string name) => File.ReadAllText(RulePair.Fixture("field", "xen", name));
 
