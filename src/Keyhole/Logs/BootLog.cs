@@ -167,17 +167,13 @@ public static class BootLog
                 ends.TryAdd(domain, (failure, line));
         }
 
-<<<<<<< HEAD
         void AddXensEnd()
         {
             if (xensEnd is { } end)
                 AddEnd(end.Failure, 0, end.Line);
         }
 
-        void AddFault(int? domain, string words, LogLine? end)
-=======
         void AddFault(int? domain, string words, LogLine line, bool isEnd)
->>>>>>> 66e3344a (What Xen said long before it ended a guest is not its reason)
         {
             if (isEnd && domain is { } ended && announced.Count < MaxEnds)
                 announced.TryAdd(ended, (live.GetValueOrDefault(ended == 0 ? MainConsole : ended), new(BootFailureKind.Crashed, words), line));

@@ -57,7 +57,9 @@ internal static class CommandLineEffects
                 KernelMemoryOptionKind.Change =>
                     after is null && goesOn && !edits.Any(edit => edit.Value.Range == option.Range) ? NotTaken
                     : OfChange(option, before, after),
-                KernelMemoryOptionKind.Limit => OfLimit(option, before, after, edits, goesOn),
+                // What an option behind it makes of RAM is no sign of it.
+                KernelMemoryOptionKind.Limit => KernelMemoryOptions.MakesRamBehind(options, option) ? ""
+                    : OfLimit(option, before, after, edits, goesOn),
                 KernelMemoryOptionKind.Broken =>
                     $"is not a range to Linux: it reads {ByteSize.ToText(option.Limit)} and stops, which makes it a limit of all RAM"
                         + (after is null && edits.IsEmpty && goesOn ? ". The log shows no sign of such a limit" : "") + WhyBroken(option),

@@ -72,6 +72,21 @@ internal static class KernelMemoryOptions
         return options;
     }
 
+    /// <summary>Whether an option that stands behind a limit makes RAM beyond it.</summary>
+    public static bool MakesRamBehind(IEnumerable<KernelMemoryOption> options, KernelMemoryOption limit)
+    {
+        bool isBehind = false;
+        foreach (KernelMemoryOption option in options)
+        {
+            if (isBehind && option.Type == E820Type.Ram && option.Range.End > limit.Limit
+                && option.Kind is KernelMemoryOptionKind.Range or KernelMemoryOptionKind.Change)
+                return true;
+            isBehind |= option == limit;
+        }
+
+        return false;
+    }
+
     /// <summary>A list, divided by commas since 3.x.</summary>
     private static void AddMaps(ReadOnlySpan<char> list, List<KernelMemoryOption> options)
     {

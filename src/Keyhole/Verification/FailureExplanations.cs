@@ -196,11 +196,13 @@ internal static class FailureExplanations
         if (observed.EndedByXen is { } end && XenReasons.In(end.Value).Any(static reason => reason.Memory == MemoryPart.No))
             return "";
         // What stands before memmap=exactmap Linux drops.
-        KernelMemoryOption limit = KernelMemoryOptions.Of(line.Value).Reverse()
-            .TakeWhile(static option => option.Kind != KernelMemoryOptionKind.ExactMap)
+        KernelMemoryOption[] options = [.. KernelMemoryOptions.Of(line.Value).Reverse()
+            .TakeWhile(static option => option.Kind != KernelMemoryOptionKind.ExactMap).Reverse()];
+        KernelMemoryOption limit = options
             .Where(static option => option.Kind is KernelMemoryOptionKind.Limit or KernelMemoryOptionKind.Broken)
             .OrderBy(static option => option.Limit).FirstOrDefault();
-        if (limit.Text is null)
+        if (limit.Text is null || KernelMemoryOptions.MakesRamBehind(options, limit)
+            || (observed.UserMap is { } changed && changed.Entries.Any(entry => entry is { IsRam: true, Wraps: false } && entry.End > limit.Limit)))
             return "";
         ulong pages = 0;
         foreach (P2mRun run in forecast.P2m)
