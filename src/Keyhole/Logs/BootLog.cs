@@ -280,9 +280,20 @@ public static class BootLog
             return boots;
         (BootFailure failure, LogLine line) = ends.Values.Single();
         bool mayBeRestart = failure.IsTripleFault && guest.Facts.Runs;
-        return line.Number <= guest.LastLine || mayBeRestart ? boots
+        // A PV guest has no tables of Xen's.
+        bool isOthers = IsPv(guest) is { } isPv && !XenReasons.CanBeOf(failure, isPv);
+        return line.Number <= guest.LastLine || mayBeRestart || isOthers ? boots
             : boots.Replace(guest, guest with { OnlyCrash = new(failure, line.Number) });
     }
+
+    /// <summary>Whether a guest's kernel runs as a PV one; null where its log does not show it.</summary>
+    private static bool? IsPv(ObservedBoot guest) => guest switch
+    {
+        { Facts.RunsOn.Value: "Xen HVM" or "Xen PVH" } => false,
+        { Facts.RunsOn.Value: "Xen" or "Xen PV" } or { Map.Kind: LogMapKind.GuestKernel } or { Facts.Released: not null }
+            or { Facts.Remapped: not null } => true,
+        _ => null,
+    };
 
     /// <summary>A boot that was chosen as that of the guest whose log it is: Xen's word on the only guest that crashed is of it.</summary>
     private static ObservedBoot AsTheGuests(ObservedBoot boot) => boot.OnlyCrash is { } crash && boot.EndedByXen is null

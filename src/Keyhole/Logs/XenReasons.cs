@@ -130,6 +130,18 @@ internal static class XenReasons
         new("domain_crash", CalledFrom + " p2m.c:1301", Quoted),
     ];
 
+    /// <summary>What Xen says of HVM and PVH domains alone.</summary>
+    private static readonly string[] s_ofHardwareGuests = ["out of PoD memory", "from HAP pool", "vTLB space", "shatter gfn", "EPT violation",
+        "SVM violation", "with HAP enabled", "Unexpected PIO status", "Weird HVM ioreq", "vmentry failure", GuestsOwnCrash, GuestsOwnCrashOf420,
+        "Unexpected vmexit", TripleFault, "MMIO emulation failed"];
+
+    /// <summary>What it says of PV domains alone.</summary>
+    private static readonly string[] s_ofPvGuests = ["L1TF-vulnerable", "domain_crash_sync called from entry.S"];
+
+    /// <summary>Whether the words of a guest's end can be of a guest of that kind.</summary>
+    public static bool CanBeOf(BootFailure failure, bool isPv) => !Array.Exists(isPv ? s_ofHardwareGuests : s_ofPvGuests, mark =>
+        failure.Words.Contains(mark, StringComparison.Ordinal) || failure.Cause?.Contains(mark, StringComparison.Ordinal) == true);
+
     private static XenMeaning PageFault => new(MemoryPart.NotKnown,
         $"the guest used an address for which its page tables have no page, or not for that use, and could not take the fault; {Unknown}");
 

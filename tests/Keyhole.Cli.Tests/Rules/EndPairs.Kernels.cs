@@ -39,6 +39,15 @@ internal static partial class EndPairs
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + Oops + "[  400.000000] systemd[1]: Started it.\n"),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + Oops
                 + "[  300.300000] Kernel panic - not syncing: Fatal exception\n[  400.000000] systemd[1]: Started it.\n")),
+        RulePair.Of("the kernel dies after it, at line 9: \"Domain 1 (vcpu#0) crashed on cpu#3\"",
+            "Xen's words are of no PV guest: it was another one",
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + Fault + EndInputs.Crashed),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + "(XEN) d1v0 Unexpected vmexit: reason 63\n" + EndInputs.Crashed)),
+        RulePair.Of("halts: \"Domain 1 (vcpu#0) crashed", "Xen's words are of a PV guest: it was another one",
+            static () => EndInputs.Hvm(HvmBoot.Swapped("Hypervisor detected:", "Booting paravirtualized kernel on")
+                + "(XEN) d1v0 Unexpected vmexit: reason 63\n" + EndInputs.Crashed),
+            static () => EndInputs.Hvm(HvmBoot.Swapped("Hypervisor detected:", "Booting paravirtualized kernel on")
+                + "(XEN) d1 " + L1Tf + EndInputs.Crashed)),
         RulePair.Of("Why it died the log does not say; nothing that could be compared points to the map.", "Xen has said why",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + EndInputs.Crashed),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + Fault + EndInputs.Crashed)),
