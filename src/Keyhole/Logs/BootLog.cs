@@ -296,9 +296,14 @@ public static class BootLog
     };
 
     /// <summary>A boot that was chosen as that of the guest whose log it is: Xen's word on the only guest that crashed is of it.</summary>
-    private static ObservedBoot AsTheGuests(ObservedBoot boot) => boot.OnlyCrash is { } crash && boot.EndedByXen is null
-        ? boot with { EndedByXen = crash, LastLine = Math.Max(boot.LastLine, crash.Line), OnlyCrash = null }
-        : boot;
+    private static ObservedBoot AsTheGuests(ObservedBoot boot)
+    {
+        if (boot.OnlyCrash is not { } crash || boot.EndedByXen is not null)
+            return boot;
+        boot = boot with { LastLine = Math.Max(boot.LastLine, crash.Line), OnlyCrash = null };
+        // What comes behind a sleep is no end of the boot.
+        return boot.Sleep is not null ? boot with { EndedLater = boot.EndedLater ?? crash } : boot with { EndedByXen = crash };
+    }
 
     /// <summary>Chooses a boot: the one asked for, else of the kind that is looked for the one behind the host's map, else the first that tells of
     /// its memory, else the first.</summary>
