@@ -49,9 +49,6 @@ internal static class EndInputs
     /// <summary>A host that reserves memory from 512 MiB on.</summary>
     public static string Seed => RulePair.Fixture("golden", "seed8g.log");
 
-    public static string Swapped(this string text, string old, string by) => text.Contains(old, StringComparison.Ordinal)
-        ? text.Replace(old, by, StringComparison.Ordinal) : throw new ArgumentException($"no '{old}' in it", nameof(old));
-
     public static string FieldLog(string name) => File.ReadAllText(RulePair.Fixture("field", "xen", name));
 
     /// <summary>dom0's boot in a log of Xen's.</summary>
@@ -78,7 +75,7 @@ internal static class EndInputs
         string[] lines = [.. log.Split('\n').Select(line => line.Contains("] Command line: ", StringComparison.Ordinal)
             ? $"{line.TrimEnd()} {option}" : line)];
         log = string.Join('\n', lines);
-        return CommandRun.WithInput(Encoding.UTF8.GetBytes(old.Length == 0 ? log : log.Swapped(old, by)), "verify", "--guest",
+        return CommandRun.WithInput(Encoding.UTF8.GetBytes(old.Length == 0 ? log : log.With(old, by)), "verify", "--guest",
             RulePair.Fixture("kvm", "verify", "sea-ports.cmd"), "--dmesg", "-", "--qemu", "7.2");
     }
 
@@ -95,9 +92,4 @@ internal static class EndInputs
             text.Append(CultureInfo.InvariantCulture, $"[    0.000000] {line.GetString()}\n");
         return text.ToString();
     }
-
-    /// <summary>A text without the lines that have something in them.</summary>
-    public static string Without(this string text, string mark) => string.Concat(
-        text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !line.Contains(mark, StringComparison.Ordinal))
-            .Select(static line => line + "\n"));
 }

@@ -41,7 +41,7 @@ internal static partial class EndPairs
         """);
 
     private static readonly string s_creatorWithoutIommu = RulePair.Written("host.log", System.IO.File.ReadAllText(s_creator)
-        .Swapped("(XEN) System RAM", "(XEN) I/O virtualisation disabled\n(XEN) System RAM"));
+        .With("(XEN) System RAM", "(XEN) I/O virtualisation disabled\n(XEN) System RAM"));
 
     private static RulePair[] OfCreation =>
     [
@@ -60,7 +60,7 @@ internal static partial class EndPairs
         RulePair.Of("Memory has a part in it: Xen did not give what the toolstack asked for, and the guest has 4 GiB; what Xen has left 'xl info' "
                 + "tells (free_memory).", "it was another error",
             static () => Created(LayOut + NoMemory + NotRebuilt),
-            static () => Created(LayOut + NoMemory.Swapped("Cannot allocate memory", "Operation not supported") + NotRebuilt)),
+            static () => Created(LayOut + NoMemory.With("Cannot allocate memory", "Operation not supported") + NotRebuilt)),
         RulePair.Of("Xen did not give what the toolstack asked for", "libxl's line on the reason is not there",
             static () => Created(LayOut + NoMemory + NotRebuilt),
             static () => Created(LayOut + NotRebuilt)),
@@ -88,7 +88,7 @@ internal static partial class EndPairs
             static () => Created(NoMemory + NotRebuilt)),
         RulePair.Of("Memory has a part in it, but dom0's", "the fork failed for want of processes",
             static () => Created(NoFork),
-            static () => Created(NoFork.Swapped("Cannot allocate memory", "Resource temporarily unavailable"))),
+            static () => Created(NoFork.With("Cannot allocate memory", "Resource temporarily unavailable"))),
         RulePair.Of("By the forecast nothing keeps it from being created. What 'xl dmesg' says of it at that time may tell more.",
             "by the forecast it has more memory than the host",
             static () => Created(NoMemory + NotRebuilt),
@@ -119,7 +119,7 @@ internal static partial class EndPairs
             static () => Created(Shared, "--type", "hvm", "--pci", "00:1a.0", "--rmrr", "0x6ccfe000-0x6cd1e000")),
         RulePair.Of("Xen gives such a device to a guest with the relaxed policy alone.", "Xen says it of another guest's",
             static () => Created(Shared, "--type", "hvm", "--pci", "00:1a.0"),
-            static () => Created(Shared.Swapped("for d1.", "for d2."), "--type", "hvm", "--pci", "00:1a.0")),
+            static () => Created(Shared.With("for d1.", "for d2."), "--type", "hvm", "--pci", "00:1a.0")),
         RulePair.Of("The log has a kernel of a guest that was created: it is another guest, another host, or another toolstack than was told.",
             "no kernel of it spoke",
             static () => OfRefused(GuestsKernel),

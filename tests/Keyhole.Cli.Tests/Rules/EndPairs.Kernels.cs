@@ -44,9 +44,9 @@ internal static partial class EndPairs
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + Fault + EndInputs.Crashed),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + "(XEN) d1v0 Unexpected vmexit: reason 63\n" + EndInputs.Crashed)),
         RulePair.Of("halts: \"Domain 1 (vcpu#0) crashed", "Xen's words are of a PV guest: it was another one",
-            static () => EndInputs.Hvm(HvmBoot.Swapped("Hypervisor detected:", "Booting paravirtualized kernel on")
+            static () => EndInputs.Hvm(HvmBoot.With("Hypervisor detected:", "Booting paravirtualized kernel on")
                 + "(XEN) d1v0 Unexpected vmexit: reason 63\n" + EndInputs.Crashed),
-            static () => EndInputs.Hvm(HvmBoot.Swapped("Hypervisor detected:", "Booting paravirtualized kernel on")
+            static () => EndInputs.Hvm(HvmBoot.With("Hypervisor detected:", "Booting paravirtualized kernel on")
                 + "(XEN) d1 " + L1Tf + EndInputs.Crashed)),
         RulePair.Of("Why it died the log does not say; nothing that could be compared points to the map.", "Xen has said why",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + EndInputs.Crashed),
@@ -62,13 +62,13 @@ internal static partial class EndPairs
             static () => EndInputs.Hvm(HvmBoot + "[    1.2] Run /init as init process\n" + TripleFault)),
         RulePair.Of("; nothing that could be compared points to the map.", "the map is another",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + EndInputs.Crashed),
-            static () => EndInputs.Pv(EndInputs.PvBoot.Swapped("0x000000001fffffff", OneMore) + EndInputs.PvMemory + EndInputs.Crashed)),
+            static () => EndInputs.Pv(EndInputs.PvBoot.With("0x000000001fffffff", OneMore) + EndInputs.PvMemory + EndInputs.Crashed)),
         RulePair.Of("Its words say nothing of memory, and nothing that could be compared points to the map.", "they do",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + RootFs),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + OutOfMemory)),
         RulePair.Of(", and nothing that could be compared points to the map", "the map is another",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + RootFs),
-            static () => EndInputs.Pv(EndInputs.PvBoot.Swapped("0x000000001fffffff", OneMore) + EndInputs.PvMemory + RootFs)),
+            static () => EndInputs.Pv(EndInputs.PvBoot.With("0x000000001fffffff", OneMore) + EndInputs.PvMemory + RootFs)),
         RulePair.Of("Its words say nothing of memory", "they are of an address that is not mapped",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + "[    1.5] BUG: kernel NULL pointer dereference, address: 10\n"),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + "[    1.5] BUG: unable to handle page fault for address: ffff1\n")),
@@ -84,12 +84,12 @@ internal static partial class EndPairs
         RulePair.Of("The memory setup is as forecast to the last line there is of it (line 7); the kernel dies after it, at line 8:",
             "a line of it is not",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + RootFs),
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory.Swapped("523900K", "523896K") + RootFs)),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory.With("523900K", "523896K") + RootFs)),
         RulePair.Of("1 of 4 lines of the memory setup differ from the forecast.", "all are as forecast",
-            static () => EndInputs.Pv(EndInputs.PvBoot.Swapped("0x000000001fffffff", OneMore) + RootFs),
+            static () => EndInputs.Pv(EndInputs.PvBoot.With("0x000000001fffffff", OneMore) + RootFs),
             static () => EndInputs.Pv(EndInputs.PvBoot + RootFs)),
         RulePair.Of("lines of the memory setup differ from the forecast.", "a device's window differs, behind the setup",
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory.Swapped("523900K", "523896K") + RootFs),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory.With("523900K", "523896K") + RootFs),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + Claim + RootFs)),
         RulePair.Of("Nothing of the memory setup stands in the log before the kernel died (line 2), so nothing of it could be compared.",
             "a line of it does",
@@ -102,7 +102,7 @@ internal static partial class EndPairs
         RulePair.Of("Memory has a part in it: it wanted 80 KiB in one piece; the guest has 512 MiB. Its map is the one that was forecast, and by the "
                 + "forecast the kernel gets through its memory setup on it.", "its map is another",
             static () => EndInputs.Pv(EndInputs.PvBoot + NoPages),
-            static () => EndInputs.Pv(EndInputs.PvBoot.Swapped("0x000000001fffffff", OneMore) + NoPages)),
+            static () => EndInputs.Pv(EndInputs.PvBoot.With("0x000000001fffffff", OneMore) + NoPages)),
         RulePair.Of("Its map is the one that was forecast", "the log has nothing of its map",
             static () => EndInputs.Pv(EndInputs.PvBoot + NoPages),
             static () => EndInputs.Pv(EndInputs.PvBoot.Without("Xen: [mem").Without("BIOS-provided") + NoPages)),
@@ -111,7 +111,7 @@ internal static partial class EndPairs
             static () => EndInputs.Pv(EndInputs.PvBoot.Without("Linux version").Without("Released").Without("BIOS-provided")
                 .Without("-0x000000000009ffff]") + NoPages)),
         RulePair.Of("Whether the lines that differ are the cause the log does not show.", "none differs",
-            static () => EndInputs.Pv(EndInputs.PvBoot.Swapped("0x000000001fffffff", OneMore) + EndInputs.PvMemory + OutOfMemory),
+            static () => EndInputs.Pv(EndInputs.PvBoot.With("0x000000001fffffff", OneMore) + EndInputs.PvMemory + OutOfMemory),
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + OutOfMemory)),
         RulePair.Of("The BUG is in the balloon driver, which gives memory back to Xen and takes it again.", "it is in another file of that name",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + "[    8.173649] kernel BUG at drivers/xen/balloon.c:407!\n"),
@@ -125,7 +125,7 @@ internal static partial class EndPairs
 
     /// <summary>Xen says the same of a dom0 that is switched off.</summary>
     private static string Halting(string before) => EndInputs.FieldLog("dom0-memparam.txt").Without("Failed to update").Without("crashed on")
-        .Swapped(" mem=1024M", "") + before + "(XEN) Hardware Dom0 halted: halting machine\n";
+        .With(" mem=1024M", "") + before + "(XEN) Hardware Dom0 halted: halting machine\n";
 
     private const string Claim = "[    0.900000] pci 0000:00:00.0: can't claim BAR 0 [mem 0x10004000-0x10007fff]: address conflict with ACPI Tables "
         + "[mem 0x10000000-0x1fffffff]\n";

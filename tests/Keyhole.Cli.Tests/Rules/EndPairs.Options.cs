@@ -20,10 +20,10 @@ internal static partial class EndPairs
         + "/etc/default/grub";
 
     /// <summary>1 MiB is kept at 256 MiB.</summary>
-    private static string KeptMap => SameMap.Swapped("0x000000001fffffff] usable\n", "0x000000000fffffff] usable\n"
+    private static string KeptMap => SameMap.With("0x000000001fffffff] usable\n", "0x000000000fffffff] usable\n"
         + User + "0x0000000010000000-0x00000000100fffff] reserved\n" + User + "0x0000000010100000-0x000000001fffffff] usable\n");
 
-    private static string CutMap => SameMap.Swapped("0x000000001fffffff", "0x000000000fffffff");
+    private static string CutMap => SameMap.With("0x000000001fffffff", "0x000000000fffffff");
 
     private static RulePair[] OfOptions =>
     [
@@ -36,7 +36,7 @@ internal static partial class EndPairs
             static () => Optioned("memmap=1M$256M", KeptMap)),
         RulePair.Of("memmap=1M$1G (line 2) changed nothing that is used: this kernel has no RAM at [0x40000000, 0x40100000).", "it has RAM there",
             static () => Optioned("memmap=1M$1G", SameMap),
-            static () => Optioned("memmap=1M$1G", SameMap.Swapped("0x000000001fffffff", "0x000000007fffffff"), "0x000000007fffffff")),
+            static () => Optioned("memmap=1M$1G", SameMap.With("0x000000001fffffff", "0x000000007fffffff"), "0x000000007fffffff")),
         RulePair.Of("changed nothing that is used: this kernel has no RAM at [0x40000000, 0x40100000).", "memmap=exactmap has made RAM there",
             static () => Optioned("memmap=1M$1G", SameMap),
             static () => Optioned("memmap=exactmap memmap=2G@0 memmap=1M$1G", User + "0x0000000000000000-0x000000007fffffff] usable\n")),
@@ -160,9 +160,9 @@ internal static partial class EndPairs
 
     /// <summary>A boot with options, and the map that they made.</summary>
     private static CommandRun Optioned(string option, string changed, string end = "0x000000001fffffff") =>
-        EndInputs.Pv(WithOption(option).Swapped("0x000000001fffffff", end) + Title + changed + EndInputs.PvMemory);
+        EndInputs.Pv(WithOption(option).With("0x000000001fffffff", end) + Title + changed + EndInputs.PvMemory);
 
     private static string OfXensOptions(string xens, string dom0s) => EndInputs.FieldLog("dom0-memparam.txt")
-        .Swapped("max:1024M", $"max:1024M{xens}").Swapped(" mem=1024M", dom0s).Replace("(XEN) Domain 0 (vcpu#0) crashed on cpu#0:\n", "",
+        .With("max:1024M", $"max:1024M{xens}").With(" mem=1024M", dom0s).Replace("(XEN) Domain 0 (vcpu#0) crashed on cpu#0:\n", "",
             StringComparison.Ordinal);
 }

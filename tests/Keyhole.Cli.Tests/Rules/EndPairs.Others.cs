@@ -18,25 +18,25 @@ internal static partial class EndPairs
     [
         RulePair.Of(Refusal, "the line is cut",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch),
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped(" 131328\n", "\n"))),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.With(" 131328\n", "\n"))),
         RulePair.Of(Refusal, "the line is dom0's",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch),
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped("for d5", "for d0"))),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.With("for d5", "for d0"))),
         RulePair.Of(Refusal, "another guest has such a line, too: the console bears no number",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch),
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch + TooMuch.Swapped("for d5", "for d6"))),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch + TooMuch.With("for d5", "for d6"))),
         RulePair.Of("memory beyond its most: with what was asked for it would have", "what is asked for is not beyond it",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch),
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped("131329", "131328"))),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.With("131329", "131328"))),
         RulePair.Of(". It asked itself, as its balloon driver does", "dom0 asked",
             static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch),
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped("d5v1", "d0v1"))),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.With("d5v1", "d0v1"))),
         RulePair.Of(". dom0 asked: the toolstack, or the guest's QEMU", "another domain asked",
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped("d5v1", "d0v1")),
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped("d5v1", "d3v1"))),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.With("d5v1", "d0v1")),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.With("d5v1", "d3v1"))),
         RulePair.Of("By itself that ends nothing: who asked goes without.", "the guest was not created",
-            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.Swapped("d5v1", "d0v1")),
-            static () => EndInputs.Pv(NotLaidOut + TooMuch.Swapped("d5v1", "d0v1"))),
+            static () => EndInputs.Pv(EndInputs.PvBoot + EndInputs.PvMemory + TooMuch.With("d5v1", "d0v1")),
+            static () => EndInputs.Pv(NotLaidOut + TooMuch.With("d5v1", "d0v1"))),
         RulePair.Of("nothing that a kernel says of its memory at boot is in it, but for what Xen says: \"d5v1 Over-allocation",
             "a kernel does say it",
             static () => EndInputs.Pv(TooMuch),
@@ -99,21 +99,21 @@ internal static partial class EndPairs
             static () => OnXen417(OldPv.Without("Xen version:"), "--memory", "1024")),
         RulePair.Of("The log is of a guest under Xen", "its map is the one that the host's Xen gives, too",
             static () => OnXen417(OldPv, "--memory", "1024"),
-            static () => OnXen417(OldPv.Swapped("407fffff", "3fffffff").Swapped("0x40800", "0x40000"), "--memory", "1024")),
+            static () => OnXen417(OldPv.With("407fffff", "3fffffff").With("0x40800", "0x40000"), "--memory", "1024")),
         RulePair.Of("everything in the log is as forecast.", "under its own Xen a line differs, too",
             static () => OnXen417(OldPv, "--memory", "1024"),
-            static () => OnXen417(OldPv.Swapped("407fffff", "407effff"), "--memory", "1024")),
+            static () => OnXen417(OldPv.With("407fffff", "407effff"), "--memory", "1024")),
         RulePair.Of(": that is the first thing to mend. Give the log of the host that the guest ran on with --host (with Xen 4.1 on this one,",
             "under its own Xen all agrees",
-            static () => OnXen417(OldPv.Swapped("407fffff", "407effff"), "--memory", "1024"),
+            static () => OnXen417(OldPv.With("407fffff", "407effff"), "--memory", "1024"),
             static () => OnXen417(OldPv, "--memory", "1024")),
         RulePair.Of("The log is of a guest under Xen 4.0 (line 7), and the forecast for Xen 4.17, which the host has: what differs says nothing. "
                 + "Xen 4.0 is not modelled for such a guest.", "it is modelled",
             static () => OnXen417(OldHvm, "--type", "hvm", "--memory", "512"),
-            static () => OnXen417(OldHvm.Swapped("BIOS 4.0.1", "BIOS 4.8.1"), "--type", "hvm", "--memory", "512")),
+            static () => OnXen417(OldHvm.With("BIOS 4.0.1", "BIOS 4.8.1"), "--type", "hvm", "--memory", "512")),
         RulePair.Of("is not modelled for such a guest.", "it is the host's",
             static () => OnXen417(OldHvm, "--type", "hvm", "--memory", "512"),
-            static () => OnXen417(OldHvm.Swapped("BIOS 4.0.1", "BIOS 4.17.1"), "--type", "hvm", "--memory", "512")),
+            static () => OnXen417(OldHvm.With("BIOS 4.0.1", "BIOS 4.17.1"), "--type", "hvm", "--memory", "512")),
     ];
 
     private const string HvmWithStub = """
@@ -139,20 +139,20 @@ internal static partial class EndPairs
 
         """;
 
-    private static string LargerStub => StubLog.Swapped("0x00000000087fffff", "0x0000000008ffffff").Swapped("0x08800000", "0x09000000");
+    private static string LargerStub => StubLog.With("0x00000000087fffff", "0x0000000008ffffff").With("0x08800000", "0x09000000");
 
     private static RulePair[] OfStubDomains =>
     [
         RulePair.Of("The log is of the stubdomain of the guest that was told (gpu-dm): a PV domain of its own, in which QEMU runs. It is compared "
                 + "with what that domain gets; of the guest's own map and firmware it says nothing.",
             "the guest has none, and the kernel is not called so",
-            static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub),
-            static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub.Without("stubdomain_override"))),
+            static () => Stub(StubLog.With("-xen-stubdom", "-generic"), HvmWithStub),
+            static () => Stub(StubLog.With("-xen-stubdom", "-generic"), HvmWithStub.Without("stubdomain_override"))),
         RulePair.Of("The log is of the stubdomain", "its kernel is not called so, and has other memory than a stubdomain",
-            static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub),
-            static () => Stub(LargerStub.Swapped("-xen-stubdom", "-generic"), HvmWithStub)),
+            static () => Stub(StubLog.With("-xen-stubdom", "-generic"), HvmWithStub),
+            static () => Stub(LargerStub.With("-xen-stubdom", "-generic"), HvmWithStub)),
         RulePair.Of("The log is of the stubdomain", "its kernel runs as the HVM guest",
-            static () => Stub(StubLog.Swapped("-xen-stubdom", "-generic"), HvmWithStub),
+            static () => Stub(StubLog.With("-xen-stubdom", "-generic"), HvmWithStub),
             static () => Stub(OldHvm, HvmWithStub)),
         RulePair.Of("The guest that was told has no stubdomain (device_model_stubdomain_override=1): the log is another guest's, or the "
                 + "configuration is not what it ran with.", "it has",

@@ -52,10 +52,10 @@ internal static partial class EndPairs
             static () => EndInputs.Dom0(EndInputs.XensStart + "(XEN) Failed to load Dom0 kernel\n" + NotBuilt)),
         RulePair.Of(NotUsable, "the address lies behind that memory",
             static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump),
-            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped.Swapped("0xfffff", "0xff8ff").Swapped("0xff900", "0xff800") + Dump)),
+            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped.With("0xfffff", "0xff8ff").With("0xff900", "0xff800") + Dump)),
         RulePair.Of(NotUsable, "Xen maps that memory (efi=attr=uc is on)",
             static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump + PageFault),
-            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped.Swapped("fffff\n", "fffff, assuming UC\n") + Dump + PageFault)),
+            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped.With("fffff\n", "fffff, assuming UC\n") + Dump + PageFault)),
         RulePair.Of(NotUsable, "Xen died of a check of its own, of which the address is none",
             static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump + PageFault),
             static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump + Bug)),
@@ -68,10 +68,10 @@ internal static partial class EndPairs
                 + "(XEN) Assertion 'spin_is_locked(&efi_rs_lock)' failed at common/efi/runtime.c:98\n" + Dump)),
         RulePair.Of("; or efi=no-rs, with which Xen does without the firmware", "it was Xen's own code, not the firmware's",
             static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump + PageFault),
-            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump.Swapped("efi_get_time", "acpi_tb_checksum") + PageFault)),
+            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump.With("efi_get_time", "acpi_tb_checksum") + PageFault)),
         RulePair.Of("; or efi=no-rs", "it was mapping the firmware's memory",
             static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump + PageFault),
-            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump.Swapped("efi_get_time", "efi_init_memory") + PageFault)),
+            static () => EndInputs.Dom0(EndInputs.XensStart + Unmapped + Dump.With("efi_get_time", "efi_init_memory") + PageFault)),
     ];
 
     private const string NotBuilt = "(XEN) Panic on CPU 0:\n(XEN) Could not construct domain 0\n";

@@ -24,21 +24,6 @@ internal static class MemoryInputs
     public static string XenOf(string path) => string.Concat(File.ReadLines(path)
         .Where(static line => line.StartsWith("(XEN)", StringComparison.Ordinal)).Select(static line => $"{line}\n"));
 
-    /// <summary>A text with a part of it changed, which has to be in it.</summary>
-    public static string With(this string text, string part, string by)
-    {
-        Assert.Contains(part, text);
-        return text.Replace(part, by, StringComparison.Ordinal);
-    }
-
-    /// <summary>A text without the lines that have a word, of which it has one at least.</summary>
-    public static string Without(this string text, string word)
-    {
-        Assert.Contains(word, text);
-        return string.Concat(text.Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Where(line => !line.Contains(word, StringComparison.Ordinal)).Select(static line => $"{line}\n"));
-    }
-
     public static CommandRun WithInput(string input, params string[] words) => CommandRun.WithInput(Encoding.UTF8.GetBytes(input), words);
 
     /// <summary>What a boot prints by its forecast, as <c>dmesg</c> shows it, with more lines behind.</summary>
