@@ -57,12 +57,13 @@ internal sealed class ReserveVerb
         new("--check")
         {
             Description =
-                "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log --host names."
+                "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log or capture --host "
+                    + "names."
         };
 
     private readonly Option<string?> _iomem = new("--iomem")
     {
-        Description = "With --check: a copy of /proc/iomem instead of this machine's.",
+        Description = "With --check: a copy of the host's /proc/iomem.",
         HelpName = "FILE|-"
     };
 
@@ -125,30 +126,37 @@ internal sealed class ReserveVerb
     /// <summary>What differs on the host from the plan, and by what that was seen.</summary>
     private sealed record Finding(ImmutableArray<Problem> Differences, string Source);
 
-    /// <summary>By /proc/iomem: the one that is named, a capture's own, or else this machine's; of a log that is not this machine's by what it says
-    /// itself.</summary>
+    /// <summary>By /proc/iomem: the one that is named, a capture's own, or, where no host is named, this machine's; of a log by what it says itself.
+    /// What a capture or this machine was booted with is of the same boot as its /proc/iomem; of a copy nobody knows that.</summary>
     private Parsed<Finding> Check(ParseResult parsed, CommandConsole console, ReservePlan plan, HostDocument host)
     {
-        if (parsed.GetValue(_iomem) is null && !host.IomemLines.IsEmpty)
+        if (parsed.GetValue(_iomem) is { } copy)
+            return Compare(plan, ReadIomem(console, copy), null, null);
+        if (!host.IomemLines.IsEmpty)
         {
             using var lines = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', host.IomemLines) + "\n"));
-            return HostMapReader.Read(lines, host.Description, new() { From = HostMapDialect.Iomem })
-                .TryGet(out HostDocument? own, out InputError? bad)
-                ? new Finding(HostCheck.Compare(plan, own), $"/proc/iomem in {host.Description}")
-                : bad;
+            return Compare(plan, HostMapReader.Read(lines, host.Description, new() { From = HostMapDialect.Iomem }), host.Host.Traits.KernelOptions,
+                $"/proc/iomem in {host.Description}");
         }
 
-        if (parsed.GetValue(_iomem) is null && _host.IsNamed(parsed) && host is { Log: { } log, LogMap: { } map })
-        {
-            return HostCheck.Compare(plan, log, map) is { } told
-                ? new Finding(told, $"what the kernel made of it, by {_host.NameOf(parsed)} itself")
-                : InputError.NothingInIt(_host.NameOf(parsed), null,
-                    "behind the firmware's map the log has no line that shows what the kernel made of it",
-                    "give the whole log, or the host's /proc/iomem with --iomem");
-        }
+        if (!_host.IsNamed(parsed))
+            return Compare(plan, ReadIomem(console, Path.Combine(console.Dom0.Root, "proc/iomem")), host.Host.Traits.KernelOptions, null);
+        if (host is not { Log: { } log, LogMap: { } map })
+            return InputError.NothingInIt(_host.NameOf(parsed), null, "it does not show what the host's kernel made of the firmware's map",
+                "give that host's /proc/iomem with --iomem");
+        return HostCheck.Compare(plan, log, map) is { } told
+            ? new Finding(told, $"what the kernel made of it, by {_host.NameOf(parsed)} itself")
+            : InputError.NothingInIt(_host.NameOf(parsed), null,
+                "behind the firmware's map the log has no line that shows what the kernel made of it",
+                "give the whole log, or the host's /proc/iomem with --iomem");
+    }
 
-        return ReadIomem(parsed, console).TryGet(out HostDocument? iomem, out InputError? error)
-            ? new Finding(HostCheck.Compare(plan, iomem), iomem.Description) : error;
+    private static Parsed<Finding> Compare(ReservePlan plan, Parsed<HostDocument> iomem, ImmutableArray<string>? options, string? source)
+    {
+        if (!iomem.TryGet(out HostDocument? read, out InputError? error))
+            return error;
+        Host shown = read.Host with { Traits = read.Host.Traits with { KernelOptions = options } };
+        return new Finding(HostCheck.Compare(plan, read with { Host = shown }), source ?? read.Description);
     }
 
     private sealed record GivenResources(ImmutableArray<GivenResource> Resources);
@@ -215,7 +223,7 @@ internal sealed class ReserveVerb
         return new GivenResources(given.ToImmutable());
     }
 
-    private Parsed<HostDocument> ReadIomem(ParseResult parsed, CommandConsole console) =>
-        Files.Read(console, parsed.GetValue(_iomem) ?? "/proc/iomem", "a copy of /proc/iomem",
+    private static Parsed<HostDocument> ReadIomem(CommandConsole console, string path) =>
+        Files.Read(console, path, "a copy of /proc/iomem",
             static (stream, name) => HostMapReader.Read(stream, name, new() { From = HostMapDialect.Iomem }));
 }

@@ -229,7 +229,7 @@ public static class HostCheck
                 Severity.Warning, ReserveProblemCodes.HostRamMissing,
                 $"the host lacks {ByteSize.ToText(range.SizeBytes)} of RAM that the plan leaves to it", range.Start, range.End,
                 RamTaken.By(shown.CommandLine, range) is { } taker ? HostCheckRemedies.ForTaken(plan, today, CommandLineOf(shown), range, taker)
-                    : "see its other memmap= and mem= parameters"));
+                    : shown.CommandLine is null ? (Phrase?)"see its other memmap= and mem= parameters" : null));
         }
 
         return [.. problems];
@@ -284,8 +284,8 @@ public static class HostCheck
         KernelMemoryOption? taker = RamTaken.By(shown.CommandLine, range);
         if (IsLineMissing(shown, range))
             return NotShown([range], $"{shown.Source} has nothing there, and no option of the log's takes RAM away; its line may be missing");
-        string why = taker is { } option ? RamTaken.Words(option, shown.CommandLine!.Value.Line, today.Memmaps)
-            : "a mem= or a memmap= that lost its '$' does that";
+        string why = taker is { } option ? RamTaken.Words(option, shown.CommandLine is { Line: > 0 and var line } ? line : null, today.Memmaps)
+            : shown.CommandLine is null ? "a mem= or a memmap= that lost its '$' does that" : "no option that it was booted with does that";
         return new(
             Severity.Error,
             ReserveProblemCodes.NotKept,

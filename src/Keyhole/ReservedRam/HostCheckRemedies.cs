@@ -47,7 +47,8 @@ internal static class HostCheckRemedies
     /// <summary>RAM was taken out of the map.</summary>
     /// <param name="taker">The option that did it; null where it is not known.</param>
     public static Phrase ForTaken(ReservePlan plan, TodaysHost today, string? commandLine, ByteRange at, KernelMemoryOption? taker) =>
-        Boot(plan, today, commandLine, at, taker is { } option ? $", in place of {RamTaken.Name(option)}" : ", and without another mem= or memmap=");
+        Boot(plan, today, commandLine, at, taker is { } option ? $", in place of {RamTaken.Name(option)}"
+            : commandLine is null ? ", and without another mem= or memmap=" : "");
 
     /// <summary>Whether a kernel was told to reserve a range, in whatever form.</summary>
     private static bool IsAskedFor(string? commandLine, ByteRange range) => KernelMemoryOptions.Of(commandLine).Any(option =>

@@ -45,13 +45,13 @@ internal sealed record ShownHost
     /// <summary>Why <see cref="Lost"/> is so, as a sentence of its own.</summary>
     public string WhyLost { get; private init; } = "";
 
-    /// <summary>What the kernel was booted with; null where the source does not say it.</summary>
+    /// <summary>What the kernel was booted with; null where the source does not say it. Line 0 where it is from no log.</summary>
     public LogFact<string>? CommandLine { get; init; }
 
     /// <summary>Whether it is a log, of which a line may be missing without a trace.</summary>
     public bool IsLog { get; private init; }
 
-    /// <param name="iomem">What /proc/iomem has.</param>
+    /// <param name="iomem">What /proc/iomem has, with the options of the same boot where they are known.</param>
     /// <param name="copy">Where it was read; null where it is whole.</param>
     public static ShownHost Of(Host iomem, LogMap? copy)
     {
@@ -60,6 +60,7 @@ internal sealed record ShownHost
         bool isCutOut = !iomem.Entries.Any(static entry => !entry.IsRam);
         return new(iomem.Entries, isCutOut ? [s_all] : copy is null ? [] : LostOf(copy, isEndOpen: copy.OpenLine is not null), source)
         {
+            CommandLine = iomem.Traits.KernelOptions is { } options ? new(string.Join(' ', options), 0) : null,
             WhyLost = isCutOut ? $"{source} is given without its reserved ranges" : $"lines of {source} are missing there",
         };
     }
