@@ -47,7 +47,7 @@ public sealed class AppliedMapStore(string folder)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return Unusable(path, exception);
+            return FileProblem.Of(path, exception);
         }
     }
 
@@ -70,7 +70,8 @@ public sealed class AppliedMapStore(string folder)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return Unusable(path, exception);
+            WholeFile.DeleteLeftover(temporary);
+            return FileProblem.Of(path, exception);
         }
     }
 
@@ -89,7 +90,7 @@ public sealed class AppliedMapStore(string folder)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return Unusable(path, exception);
+            return FileProblem.Of(path, exception);
         }
     }
 
@@ -115,9 +116,6 @@ public sealed class AppliedMapStore(string folder)
             // See above.
         }
     }
-
-    private static XenProblem Unusable(string path, Exception exception) =>
-        new(XenProblemKind.Here, path, exception.Message.ReplaceLineEndings(" ").TrimEnd('.'), "make the folder one that root can write");
 
     private static void Write(AppliedMap applied, Stream file) => JsonSerializer.Serialize(
         file,

@@ -15,6 +15,9 @@ namespace Keyhole.Dom0;
 /// <param name="Path">Its whole path, links followed.</param>
 public sealed record ConfigurationFile(string Path, byte[] Bytes)
 {
+    /// <summary>As many as Linux follows.</summary>
+    private const int MaxLinks = 40;
+
     /// <summary>A byte a character: whatever encoding its remarks are in, they come out as they went in.</summary>
     public string Text => Encoding.Latin1.GetString(Bytes);
 
@@ -24,8 +27,7 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
         string shown = InputError.PathText(path);
         try
         {
-            string full = System.IO.Path.GetFullPath(path);
-            full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
+            string full = WithoutLinks(path);
             var info = new FileInfo(full);
             if (!info.Exists)
                 return new XenProblem(XenProblemKind.Here, shown, "no such file", "give the guest's xl.cfg");
@@ -43,7 +45,7 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return Problem(path, exception);
+            return FileProblem.Of(path, exception);
         }
     }
 
@@ -59,8 +61,14 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
         bool isMade = false;
         try
         {
-            if (LibC.statx(LibC.AT_FDCWD, Path, 0, LibC.STATX_UID | LibC.STATX_GID, out LibC.FileStatus owner) != 0)
+            if (LibC.statx(LibC.AT_FDCWD, Path, 0, LibC.STATX_UID | LibC.STATX_GID | LibC.STATX_NLINK,
+                out LibC.FileStatus owner) != 0)
                 return new XenProblem(XenProblemKind.Here, InputError.PathText(Path), "its owner cannot be read", "is it still there?");
+            // Whoever makes a guest by the other name would go on with the old text.
+            if (owner.stx_nlink > 1)
+                return new XenProblem(XenProblemKind.Guest, InputError.PathText(Path),
+                    "it has another name (a hard link), under which the file would stay as it is",
+                    "make that a symbolic link to this one (find -samefile shows it)");
             using (FileStream file = UnixFile.Create(temporary))
             {
                 isMade = true;
@@ -80,7 +88,7 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return Problem(Path, exception);
+            return FileProblem.Of(Path, exception);
         }
         finally
         {
@@ -89,7 +97,27 @@ public sealed record ConfigurationFile(string Path, byte[] Bytes)
         }
     }
 
-    internal static XenProblem Problem(string path, Exception exception) =>
-        new(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
-            "run this as root, where there is room");
+    /// <summary>The path of which no part is a link, where it is there: a file has one.</summary>
+    internal static string WithoutLinks(string path)
+    {
+        string full = System.IO.Path.GetFullPath(path);
+        for (int follows = 0; follows < MaxLinks; follows++)
+        {
+            string? target = null;
+            for (int end = full.IndexOf('/', 1); target is null; end = full.IndexOf('/', end + 1))
+            {
+                string part = end < 0 ? full : full[..end];
+                if (new FileInfo(part).LinkTarget is { } link)
+                    target = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(part)!, link) + (end < 0 ? "" : full[end..]);
+                if (end < 0)
+                    break;
+            }
+
+            if (target is null)
+                return full;
+            full = System.IO.Path.GetFullPath(target);
+        }
+
+        throw new IOException("Too many levels of symbolic links");
+    }
 }

@@ -9,7 +9,8 @@ using Keyhole.Pci;
 
 namespace Keyhole.Dom0;
 
-/// <summary>What the toolstack remembers of how a domain was made: <c>xl list -l</c>. libxl writes it for every toolstack that uses it.</summary>
+/// <summary>What the toolstack remembers of how a domain was made: <c>xl list -l</c>, and libxl's record on disk, which it writes for every toolstack
+/// that uses it.</summary>
 public static class DomainConfig
 {
     private const int MaxTextLength = 4 * 1024 * 1024;
@@ -27,7 +28,9 @@ public static class DomainConfig
             JsonElement root = document.RootElement;
             if (root.ValueKind == JsonValueKind.Array && root.GetArrayLength() > 0)
                 root = root[0];
-            return Member(root, "config") is { } config && Member(config, "b_info") is { } build ? Describe(config, build) : null;
+            // libxl's own record is the configuration alone.
+            JsonElement config = Member(root, "config") ?? root;
+            return Member(config, "b_info") is { } build ? Describe(config, build) : null;
         }
         catch (JsonException)
         {

@@ -2,6 +2,8 @@
 
 using System;
 using System.Globalization;
+using System.IO;
+using System.Text;
 using System.Threading;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
@@ -10,8 +12,18 @@ using Keyhole.Hypercalls;
 namespace Keyhole.Dom0;
 
 /// <summary>What the hypervisor does not know of a domain, asked of xl and xenstore; and what xl does with one.</summary>
-public sealed class DomainTools(IToolRunner runner)
+/// <param name="root">Where /var hangs, in which libxl keeps what it remembers of its domains.</param>
+public sealed class DomainTools(IToolRunner runner, string root = "/")
 {
+    private const int MaxRecordBytes = 4 * 1024 * 1024;
+
+    /// <summary>Characters of what xl says: libxl names file, line and function before the reason.</summary>
+    private const int MaxComplaint = 240;
+
+    /// <summary>What xl domid says of a name that no domain has (xl_info.c). It says so as well where it could not ask, behind an error of
+    /// libxl's.</summary>
+    private const string NoDomain = "Can't get domid of domain name ";
+
     private static readonly TimeSpan s_question = TimeSpan.FromSeconds(60);
 
     /// <summary>Building a guest takes long where memory is large or the machine is emulated.</summary>
@@ -29,18 +41,27 @@ public sealed class DomainTools(IToolRunner runner)
     /// <summary>The number of the domain of that name, which may consist of digits.</summary>
     public XenResult<DomainNumber> Named(string name)
     {
+        if (!Look(name).TryGet(out NamedDomain? found, out XenProblem? problem))
+            return problem;
+        return found.Number is { } number ? number
+            : new XenProblem(XenProblemKind.Here, $"domain {InputError.Quote(name)}", "there is no such domain", "xl list shows those there are");
+    }
+
+    /// <summary>The domain of that name, or that there is none; a problem where xl does not tell.</summary>
+    internal XenResult<NamedDomain> Look(string name)
+    {
         ArgumentNullException.ThrowIfNull(name);
-        string shown = InputError.Quote(name);
         // A name that starts with a dash would be an option to xl.
         if (name.Length == 0 || name[0] == '-')
-            return new XenProblem(XenProblemKind.Here, $"domain {shown}", "this is not a valid name of a domain",
+            return new XenProblem(XenProblemKind.Here, $"domain {InputError.Quote(name)}", "this is not a valid name of a domain",
                 "give a name or a number of xl list");
         ToolResult result = runner.Run("xl", ["domid", name], s_question);
         if (Missing(result, "xl") is { } missing)
             return missing;
         if (result.Succeeded && ushort.TryParse(result.Output.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ushort number))
-            return new DomainNumber(new(number));
-        return new XenProblem(XenProblemKind.Here, $"domain {shown}", "there is no such domain", "xl list shows those there are");
+            return new NamedDomain(new(new(number)));
+        return !result.Succeeded && result.Error.Contains(NoDomain, StringComparison.Ordinal) && FirstError(result) is null
+            ? new NamedDomain(null) : Failed("xl domid", result);
     }
 
     /// <summary>The domain's name, or null.</summary>
@@ -61,6 +82,51 @@ public sealed class DomainTools(IToolRunner runner)
     {
         ToolResult result = runner.Run("xl", ["list", "-l", Text(id)], s_question);
         return result.Succeeded ? DomainConfig.Parse(result.Output) : null;
+    }
+
+    /// <summary>
+    /// How a domain was made, by libxl's own record (libxl-json, from Xen 4.5 on): <c>xl list -l</c> tells its memory as it is now. Null where the
+    /// record is not there or not usable.
+    /// </summary>
+    internal GuestSpec? RecordOf(DomainInfo info) => RecordIn(RecordPath(info, "libxl-json")) is { } text ? DomainConfig.Parse(text) : null;
+
+    /// <summary>Whether libvirt made it, which leaves its XML with libxl.</summary>
+    internal bool IsLibvirts(DomainInfo info) => File.Exists(RecordPath(info, "libvirt-xml"));
+
+    /// <summary>Whether libxl remembers of a domain that is there, whatever its name is now, that it runs a script.</summary>
+    internal bool IsRemembered(string script)
+    {
+        try
+        {
+            foreach (string path in Directory.EnumerateFiles(RecordFolder, "userdata-d.*.libxl-json"))
+            {
+                if (RecordIn(path)?.Replace("\\/", "/", StringComparison.Ordinal).Contains($"\"{script}\"", StringComparison.Ordinal) == true)
+                    return true;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // No libxl has made a domain here.
+        }
+
+        return false;
+    }
+
+    private string RecordFolder => System.IO.Path.Combine(root, "var/lib/xen");
+
+    private string RecordPath(DomainInfo info, string of) => System.IO.Path.Combine(RecordFolder, $"userdata-d.{Text(info.Id)}.{info.Uuid}.{of}");
+
+    private static string? RecordIn(string path)
+    {
+        try
+        {
+            // It ends in a zero byte.
+            return new FileInfo(path) is { Exists: true, Length: <= MaxRecordBytes } ? File.ReadAllText(path, Encoding.Latin1).TrimEnd('\0') : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Xen's log.</summary>
@@ -103,15 +169,17 @@ public sealed class DomainTools(IToolRunner runner)
         "see what it says when run by hand");
 
     /// <summary>The first line in which xl says that something is an error: the later ones are consequences.</summary>
-    private static string Complaint(ToolResult result)
+    private static string Complaint(ToolResult result) => $"\"{InputError.OneLine(FirstError(result) ?? result.LastComplaint, MaxComplaint)}\"";
+
+    private static string? FirstError(ToolResult result)
     {
         foreach (string line in result.Error.Split('\n'))
         {
             if (line.Contains(" error: ", StringComparison.Ordinal))
-                return InputError.Quote(line.Trim());
+                return line.Trim();
         }
 
-        return InputError.Quote(result.LastComplaint);
+        return null;
     }
 
     private XenProblem? Do(string verb, DomainId id)
@@ -129,6 +197,9 @@ public sealed class DomainTools(IToolRunner runner)
 
     private ulong? Number(string path) => ulong.TryParse(Read(path), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
 }
+
+/// <summary>The domain that has a name; null where none has.</summary>
+internal sealed record NamedDomain(DomainNumber? Number);
 
 /// <summary>A domain's number as a result.</summary>
 public sealed record DomainNumber(DomainId Id);

@@ -4,7 +4,6 @@ using System;
 using System.Diagnostics;
 using System.IO;
 using System.Threading;
-using Keyhole.Diagnostics;
 
 namespace Keyhole.Dom0;
 
@@ -23,12 +22,17 @@ internal static class GuestLock
     /// The same for a hotplug script, which is one of several that run at once and waits for the others. A lock of its own: whoever has the guest
     /// made holds the other one, and waits for the script.
     /// </summary>
-    public static XenResult<FileStream> AwaitInHotplug(string folder, Guid uuid, string shown)
+    public static XenResult<FileStream> AwaitInHotplug(string folder, Guid uuid, string shown) => Await(folder, $"guest-{uuid}.hotplug.lock", shown);
+
+    /// <summary>The lock of what install and its undo write. One for all guests: two files may be of one name, and none takes long.</summary>
+    public static XenResult<FileStream> AwaitInstall(string folder, string shown) => Await(folder, "install.lock", shown);
+
+    private static XenResult<FileStream> Await(string folder, string name, string shown)
     {
         var clock = Stopwatch.StartNew();
         while (true)
         {
-            XenResult<FileStream> taken = Open(folder, $"guest-{uuid}.hotplug.lock", shown);
+            XenResult<FileStream> taken = Open(folder, name, shown);
             if (taken.TryGet(out _, out XenProblem? problem) || problem.Kind != XenProblemKind.Guest || clock.Elapsed > s_patience)
                 return taken;
             Thread.Sleep(s_poll);
@@ -50,8 +54,7 @@ internal static class GuestLock
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return new XenProblem(XenProblemKind.Here, InputError.PathText(path), exception.Message.ReplaceLineEndings(" ").TrimEnd('.'),
-                "make the folder one that root can write");
+            return FileProblem.Of(path, exception);
         }
     }
 }

@@ -72,7 +72,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
             Image = null,
             Guest = boot.Plan.Guest with { CommandLine = null, RestartsAfter = GuestEnds.Reboot }
         };
-        var launcher = new GuestLauncher(xen, new DomainTools(machine.Tools), Guid.NewGuid(), cancellation);
+        var launcher = new GuestLauncher(xen, new DomainTools(machine.Tools, machine.Root), Guid.NewGuid(), cancellation);
         string? folder = null;
         try
         {

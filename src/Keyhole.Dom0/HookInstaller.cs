@@ -25,8 +25,8 @@ public sealed record HookPlan(ConfigurationFile File, HotplugChange Change, Inst
 }
 
 /// <summary>What taking it back comes to, before it is done.</summary>
-/// <param name="IsWhole">Whether the configuration is what <c>install</c> left, and so becomes what it was before, byte for byte; else what was
-/// changed since stays.</param>
+/// <param name="IsWhole">Whether the configuration is what <c>install</c> left, and so becomes what it was before, byte for byte, or what it was
+/// before already; else what was changed since stays.</param>
 public sealed record HookUndo(ConfigurationFile File, HotplugChange Change, byte[] Restored, InstallRecord Record, string Folder, bool IsWhole);
 
 /// <summary>
@@ -41,6 +41,8 @@ public sealed class HookInstaller(LiveMachine machine)
     private const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead
         | UnixFileMode.GroupExecute | UnixFileMode.OtherRead
         | UnixFileMode.OtherExecute;
+
+    private const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     private string Folder => At("etc/xen/keyhole");
 
@@ -65,6 +67,10 @@ public sealed class HookInstaller(LiveMachine machine)
         if (!ConfigurationFile.Read(path).TryGet(out ConfigurationFile? file, out XenProblem? problem))
             return problem;
         string shown = InputError.PathText(file.Path);
+        if (IsPassing(machine.Program))
+            return new XenProblem(XenProblemKind.Here, InputError.PathText(machine.Program),
+                "this build goes when the sources change, and the guest would start on libxl's map from then on",
+                "install a package, or make a build that stays with eng/publish, and install with that");
         if (Known(file.Path) is { } known && !known.Record.IsUndone && !IsIn(AfterIn(known.Folder), file.Bytes)
             && !IsIn(CopyIn(known.Folder), file.Bytes))
             return new XenProblem(XenProblemKind.Guest, shown, "Keyhole's script is installed already, and the file was changed since",
@@ -72,7 +78,7 @@ public sealed class HookInstaller(LiveMachine machine)
         if (!ReadDefaults().TryGet(out ScriptDefaults? defaults, out problem))
             return problem;
         string folder = Path.Combine(Folder, FolderNameOf(guest));
-        if (RecordIn(folder) is { } other && other.Configuration != file.Path && !other.IsUndone)
+        if (RecordIn(folder) is { } other && !IsOf(other, file.Path) && !other.IsUndone)
             return new XenProblem(XenProblemKind.Guest, shown,
                 $"Keyhole's script is installed already for a guest of that name, in {InputError.PathText(other.Configuration)}",
                 "undo that first, or give this one another name");
@@ -127,26 +133,70 @@ public sealed class HookInstaller(LiveMachine machine)
         }.Write());
     }
 
-    /// <summary>Does it. Null when it is done; otherwise why not, with the configuration as it was.</summary>
+    /// <summary>Keeps others from installing or undoing meanwhile, until it is disposed.</summary>
+    public XenResult<FileStream> Lock(string path) => GuestLock.AwaitInstall(machine.StateFolder, InputError.PathText(path));
+
+    /// <summary>Does it. Null when it is done; otherwise why not, with the configuration and what is in the folder as it was.</summary>
     public XenProblem? Install(HookPlan plan)
     {
         ArgumentNullException.ThrowIfNull(plan);
+        List<(string Path, byte[] Content, UnixFileMode Mode)> files =
+        [
+            (plan.Copy, plan.File.Bytes, Own),
+            // What is still as it was left is put back whole.
+            (AfterIn(plan.Folder), Encoding.Latin1.GetBytes(plan.Change.Text), Own),
+            .. plan.Scripts.Select(static script => (script.Path, Encoding.UTF8.GetBytes(script.Text), Executable)),
+            (Path.Combine(plan.Folder, RecordName), plan.Record.ToJson(), Own),
+        ];
+        bool isNew = !Directory.Exists(plan.Folder);
+        bool isFirst = !Directory.Exists(Folder);
+        Stack<(string Path, byte[]? Content, UnixFileMode Mode)> before = [];
+        XenProblem? problem;
         try
         {
             Directory.CreateDirectory(plan.Folder);
-            Write(plan.Copy, plan.File.Bytes, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            // What is still as it was left is put back whole.
-            Write(AfterIn(plan.Folder), Encoding.Latin1.GetBytes(plan.Change.Text), UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            foreach ((string path, string text) in plan.Scripts)
-                Write(path, Encoding.UTF8.GetBytes(text), Executable);
-            Write(Path.Combine(plan.Folder, RecordName), plan.Record.ToJson(), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            foreach ((string path, byte[] content, UnixFileMode mode) in files)
+            {
+                before.Push((path, File.Exists(path) ? File.ReadAllBytes(path) : null, mode));
+                WholeFile.Write(path, content, mode);
+            }
+
+            problem = plan.File.Replace(Encoding.Latin1.GetBytes(plan.Change.Text));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return ConfigurationFile.Problem(plan.Folder, exception);
+            problem = FileProblem.Of(plan.Folder, exception);
         }
 
-        return plan.File.Replace(Encoding.Latin1.GetBytes(plan.Change.Text));
+        if (problem is not null)
+            PutBack(before, isFirst ? Folder : isNew ? plan.Folder : null);
+        return problem;
+    }
+
+    /// <summary>The folder as it was: a script of a guest that runs is in it, or nothing. What cannot be put back does no harm: no file names it.</summary>
+    /// <param name="made">The folder that was not there; null where all were.</param>
+    private static void PutBack(Stack<(string Path, byte[]? Content, UnixFileMode Mode)> before, string? made)
+    {
+        try
+        {
+            if (made is not null)
+            {
+                Directory.Delete(made, recursive: true);
+                return;
+            }
+
+            foreach ((string path, byte[]? content, UnixFileMode mode) in before)
+            {
+                if (content is null)
+                    File.Delete(path);
+                else
+                    WholeFile.Write(path, content, mode);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // See above.
+        }
     }
 
     /// <summary>What has to be done to take it back.</summary>
@@ -170,10 +220,12 @@ public sealed class HookInstaller(LiveMachine machine)
             .TryGet(out HotplugChange? change, out InputError? error))
             return new XenProblem(XenProblemKind.Here, error.Where, error.What, error.Remedy);
         byte[] restored = Encoding.Latin1.GetBytes(change.Text);
-        bool isWhole = IsIn(AfterIn(folder), file.Bytes);
+        bool isAsLeft = IsIn(AfterIn(folder), file.Bytes);
+        // An undo that was killed behind the file's change has left it so, and somebody may have put the copy back.
+        bool isWhole = isAsLeft || IsIn(CopyIn(folder), file.Bytes);
         try
         {
-            if (isWhole)
+            if (isAsLeft)
                 restored = File.ReadAllBytes(CopyIn(folder));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -196,22 +248,24 @@ public sealed class HookInstaller(LiveMachine machine)
         {
             if (!isRunning)
             {
+                // Without its record nothing is installed, however far the rest comes.
+                File.Delete(Path.Combine(undo.Folder, RecordName));
                 Directory.Delete(undo.Folder, recursive: true);
                 return null;
             }
 
             foreach (InstalledScript script in undo.Record.Scripts)
-                Write(script.Path,
+                WholeFile.Write(script.Path,
                     Encoding.UTF8.GetBytes(
                         $"#!/bin/sh\n# Left by Keyhole for a guest that was made with its script, which was taken out since; it may go when that "
                             + $"guest is shut down.\nexec {HotplugScript.Quote(script.Own)} \"$@\"\n"), Executable);
-            Write(Path.Combine(undo.Folder, RecordName), (undo.Record with { IsUndone = true }).ToJson(), UnixFileMode.UserRead
+            WholeFile.Write(Path.Combine(undo.Folder, RecordName), (undo.Record with { IsUndone = true }).ToJson(), UnixFileMode.UserRead
                 | UnixFileMode.UserWrite);
             return null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return ConfigurationFile.Problem(undo.Folder, exception);
+            return FileProblem.Of(undo.Folder, exception);
         }
     }
 
@@ -221,19 +275,23 @@ public sealed class HookInstaller(LiveMachine machine)
             ? guest
             : "guest-" + Convert.ToHexStringLower([.. Encoding.UTF8.GetBytes(guest).Take(96)]);
 
-    private static void Write(string path, byte[] content, UnixFileMode mode)
+    /// <summary>Whether a record is of that file, by whatever path it was written.</summary>
+    private static bool IsOf(InstallRecord record, string configuration)
     {
-        string temporary = path + ".new";
-        File.Delete(temporary);
-        using (FileStream file = UnixFile.Create(temporary))
+        try
         {
-            UnixFile.SetMode(file, mode);
-            file.Write(content);
-            file.Flush(flushToDisk: true);
+            return record.Configuration == configuration || ConfigurationFile.WithoutLinks(record.Configuration) == configuration;
         }
-
-        File.Move(temporary, path, overwrite: true);
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return false;
+        }
     }
+
+    /// <summary>Whether the program is a build that the source tree's own script (keyhole) makes, and takes away again.</summary>
+    private static bool IsPassing(string program) => Path.GetDirectoryName(program) is { } folder
+        && Path.GetFileName(folder).StartsWith("build-", StringComparison.Ordinal)
+        && Path.GetDirectoryName(folder) is { } parent && parent.EndsWith("/artifacts/keyhole", StringComparison.Ordinal);
 
     private bool IsOurs(string script) => script.StartsWith(Folder + "/", StringComparison.Ordinal);
 
@@ -262,7 +320,7 @@ public sealed class HookInstaller(LiveMachine machine)
         {
             foreach (string folder in Directory.Exists(Folder) ? Directory.EnumerateDirectories(Folder).Take(MaxFolders) : [])
             {
-                if (RecordIn(folder) is { } record && record.Configuration == configuration)
+                if (RecordIn(folder) is { } record && IsOf(record, configuration))
                     return (record, folder);
             }
         }
@@ -320,7 +378,7 @@ public sealed class HookInstaller(LiveMachine machine)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return ConfigurationFile.Problem(path, exception);
+            return FileProblem.Of(path, exception);
         }
     }
 

@@ -22,6 +22,13 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
     /// <summary>The domain in one line: its name in quotes, where it has one, and its number.</summary>
     public string Shown => Name is { } name ? $"domain {Diagnostics.InputError.Quote(name)} ({Info.Id.Value})" : $"domain {Info.Id.Value}";
 
+    /// <summary>Whether the memory that <see cref="Spec"/> has is what the domain was made with: <c>xl list -l</c> tells what xl mem-set has made of
+    /// it.</summary>
+    public bool IsMemoryAsMade { get; init; }
+
+    /// <summary>Who made it, and so in whose words it is told what to change.</summary>
+    public Toolstack Toolstack { get; init; }
+
     /// <summary>"PV", "PVH", "HVM", or "HVM or PVH" where only the hypervisor tells.</summary>
     public string TypeName => Info.IsHvm ? Spec?.Type == GuestType.Pvh ? "PVH" : Spec is null ? "HVM or PVH" : "HVM" : "PV";
 
@@ -35,7 +42,14 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
             return problem;
         if (!xen.Domain(number.Id).TryGet(out DomainInfo? info, out problem))
             return problem;
-        return new LiveGuest(info, tools.NameOf(info.Id), info.Id.Value == 0 ? null : tools.ConfigOf(info.Id));
+        GuestSpec? spec = info.Id.Value == 0 ? null : tools.ConfigOf(info.Id);
+        GuestSpec? made = spec is null ? null : tools.RecordOf(info);
+        return new LiveGuest(info, tools.NameOf(info.Id),
+            made is null ? spec : spec! with { MemoryKiB = made.MemoryKiB, MaxmemKiB = made.MaxmemKiB })
+        {
+            IsMemoryAsMade = made is not null || (!info.HasRun && spec is not null && spec.MemoryKiB >> 2 == info.TotalPages),
+            Toolstack = tools.IsLibvirts(info) ? Toolstack.Libvirt : Toolstack.Xl,
+        };
     }
 
     /// <summary>
@@ -52,7 +66,10 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
             return problem;
         ulong memoryKiB = tools.TargetKiB(id) ?? file.MemoryKiB;
         return new LiveGuest(info, tools.NameOf(id),
-            file with { MemoryKiB = memoryKiB, MaxmemKiB = tools.StaticMaxKiB(id) ?? Math.Max(file.MaxmemKiB, memoryKiB) });
+            file with { MemoryKiB = memoryKiB, MaxmemKiB = tools.StaticMaxKiB(id) ?? Math.Max(file.MaxmemKiB, memoryKiB) })
+        {
+            Toolstack = file.Toolstack,
+        };
     }
 
     /// <summary>Why this domain cannot be given a map, or null when it can.</summary>
@@ -64,7 +81,7 @@ public sealed record LiveGuest(DomainInfo Info, string? Name, GuestSpec? Spec)
             return No($"it is {Info.StateName}", "create it again, paused: xl create -p");
         if (Info.IsHvm)
             return No($"it is not a PV guest but {TypeName}: {GuestReview.WhyNoOtherMap(Spec?.Type)}",
-                GuestReview.InsteadOfAnotherMap(Spec?.Type, Spec?.Toolstack ?? Toolstack.Xl));
+                GuestReview.InsteadOfAnotherMap(Spec?.Type, Toolstack));
         if (!Info.IsPaused)
             return No("it runs, and has read its map already", "create it again, paused: xl create -p");
         return Info.HasRun

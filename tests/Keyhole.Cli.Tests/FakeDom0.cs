@@ -34,6 +34,7 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
         _xen.CreateDomain(new DomainSpec { Id = new(0), NrPages = 1024, Privileged = true }, out SimulatedDomain? dom0);
         _xen.CreateDomain(new DomainSpec { Id = Guest, NrPages = 65536, MaxPages = 65792 }, out SimulatedDomain? guest);
         (_dom0, _guest) = (dom0!, guest!);
+        Write(RecordPath("libxl-json"), RecordOf(262144));
         Info = new() { Id = Guest, Uuid = new("11111111-2222-3333-4444-555555555555"), IsPaused = true, TotalPages = 65536, MaxPages = 65792 };
     }
 
@@ -59,6 +60,19 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
 
     /// <summary>Whether the toolstack tells how the guest was made: not while it builds it.</summary>
     public bool KnowsConfiguration { get; set; } = true;
+
+    /// <summary>What xl list -l says in place of what it says of g1.</summary>
+    public string? Listing { get; set; }
+
+    /// <summary>What xl domid says on standard error where it can ask nobody.</summary>
+    public string? DomidError { get; set; }
+
+    /// <summary>Where libxl keeps what it remembers of g1.</summary>
+    public static string RecordPath(string of) => $"var/lib/xen/userdata-d.5.11111111-2222-3333-4444-555555555555.{of}";
+
+    /// <summary>libxl's record of g1, made with that memory, as it is on disk: with a zero byte behind it.</summary>
+    public static string RecordOf(uint memoryKiB) =>
+        $$$$"""{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":{{{{memoryKiB}}}},"target_memkb":{{{{memoryKiB}}}},"type.pv":{"e820_host":"True"}}}""" + "\0";
 
     /// <summary>What xl was asked to do, without the questions.</summary>
     public List<string> Done { get; } = [];
@@ -114,15 +128,18 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
         {
             "xl unpause 5" => new(0, "", ""),
             "xenstore-read /local/domain/5/console/tty" when Console.Length > 0 => new(0, Console + "\n", ""),
-            "xl domid g1" => new(0, "5\n", ""),
+            "xl domid g1" when DomidError is null => new(0, "5\n", ""),
             "xl domid dom0" => new(0, "0\n", ""),
             "xenstore-read /local/domain/5/name" => new(0, "g1\n", ""),
             "xenstore-read /local/domain/5/memory/target" => new(0, "262144\n", ""),
+            "xl list -l 5" when KnowsConfiguration && Listing is { } listing => new(0, listing, ""),
             "xl list -l 5" when KnowsConfiguration =>
                 new(0, """[{"config":{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":262144,"target_memkb":262144,"type.pv":{"e820_host":"True"}}}}]""", ""),
             "xl dmesg" =>
                 new(0, "(XEN) Xen-e820 RAM map:\n(XEN)  [0000000000000000, 000000000009fbff] (usable)\n(XEN)  "
                     + "[0000000000100000, 00000000afffffff] (usable)\n", ""),
+            _ when arguments is ["domid", var name] =>
+                new(1, "", DomidError ?? $"Can't get domid of domain name '{name}', maybe this domain does not exist.\n"),
             _ => commandLine.StartsWith("xl -vvv create", StringComparison.Ordinal) ? Creation : new(1, "", "no"),
         };
     }

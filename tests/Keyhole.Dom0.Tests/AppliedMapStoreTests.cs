@@ -79,7 +79,7 @@ public sealed class AppliedMapStoreTests
         string line = Store().Save(Applied())!.ToString();
 
         Assert.DoesNotContain("\n", line);
-        Assert.Contains("make the folder one that root can write", line);
+        Assert.Contains("something else is where a folder should be: move it away", line);
     }
 
     [TestMethod]

@@ -45,9 +45,9 @@ internal static class InspectText
             console.Ansi.WriteLine($"The map that libxl gave it{(answer.Applied is null ? "" : " before")} ({toolstack.Basis}):");
             MapView.WriteMap(console, [.. toolstack.E820.Select(static entry => new EntryAnswer(entry.Start, entry.End, entry.Type))]);
         }
-        else
+        else if (answer.ToolstackRemark is { } unknown)
         {
-            console.Remark("the toolstack does not say how the domain was made (xl list -l): which map it was given is not known");
+            console.Remark(unknown);
         }
 
         if (answer.P2m is { } list)

@@ -140,7 +140,7 @@ internal sealed class ApplyVerb
             LiveMap map = LiveMap.Of(Boot.Of(new Scenario
             {
                 Host = host,
-                Guest = spec with { E820Host = true },
+                Guest = spec with { E820Host = true, Toolstack = guest.Toolstack },
                 Policy = given is { } entries ? new GivenMapPolicy(entries) : choice.Policy,
                 Kernel = kernel.Release,
                 IsKernelAssumed = !kernel.IsNamed,
@@ -182,7 +182,7 @@ internal sealed class ApplyVerb
 
     private XenResult<LiveGuest> Find(ParseResult parsed, IXenControl xen, GuestSpec? file)
     {
-        var tools = new DomainTools(_console.Dom0.Tools);
+        var tools = new DomainTools(_console.Dom0.Tools, _console.Dom0.Root);
         string? named = parsed.GetValue(_domain);
         if (file is null)
             return LiveGuest.Find(xen, tools, named ?? _console.Dom0.Hotplug!.Guest.Value.ToString(CultureInfo.InvariantCulture));

@@ -25,6 +25,13 @@ internal static class InspectVerb
     private const string Known = "known: remembered as Xen took it; another program may have set another since";
     private const string ReadFromList = "read from the guest's own list, whose pages were mapped from here";
     private const string Reckoned = "reckoned from the machine map and how the guest was made, not read";
+    private const string NotTold = "the toolstack does not say how the domain was made (xl list -l): which map it was given is not known";
+    private const string Hvmloaders =
+        "hvmloader makes an HVM guest's map in the guest, by what it finds there: the map is not known; keyhole plan --guest and the guest's "
+            + "xl.cfg forecast it";
+    private const string MemoryNotTold =
+        "which map libxl gave it is not known: xl list -l tells the memory that the domain has now, and with which it was made, libxl's record of it "
+            + "(/var/lib/xen/userdata-d.*.libxl-json) does not say";
 
     public static Command Build(CommandConsole console)
     {
@@ -48,7 +55,7 @@ internal static class InspectVerb
 
     private static int Run(CommandConsole console, ParseResult parsed, string name, KernelSource kernelSource, bool json)
     {
-        var tools = new DomainTools(console.Dom0.Tools);
+        var tools = new DomainTools(console.Dom0.Tools, console.Dom0.Root);
         if (!console.Dom0.OpenXen().TryGet(out IXenControl? xen, out XenProblem? problem))
             return console.Refuse(problem);
         using (xen)
@@ -71,6 +78,8 @@ internal static class InspectVerb
                 && !kernelSource.Read(parsed, console, KernelReleases.Default, guest.Spec, isSaid: false, isHere: false)
                     .TryGet(out kernel, out InputError? error))
                 return console.Fail(error);
+            string? whyNoMap = info.Id.Value == 0 ? null : guest.Spec is null ? NotTold : guest.TypeName == "HVM" ? Hvmloaders
+                : guest.IsMemoryAsMade ? null : MemoryNotTold;
             long maximum = xen.Calls.MaximumReservation(info.Id);
             var answer = new InspectAnswer
             {
@@ -88,7 +97,9 @@ internal static class InspectVerb
                 TargetKiB = tools.TargetKiB(info.Id),
                 StaticMaxKiB = tools.StaticMaxKiB(info.Id),
                 Applied = state.Applied is { } applied ? new(applied.Policy, EntryAnswer.AllOf(applied.Installed), Known) : null,
-                Toolstack = guest.ToolstackPlan(machine) is { } plan ? new(plan.Policy, PlannedEntryAnswer.AllOf(plan.Entries), Reckoned) : null,
+                Toolstack = whyNoMap is null && guest.ToolstackPlan(machine) is { } plan
+                    ? new(plan.Policy, PlannedEntryAnswer.AllOf(plan.Entries), Reckoned) : null,
+                ToolstackRemark = whyNoMap,
                 P2m = list is not null && kernel is not null ? P2mOf(list, guest, state.Applied, machine, kernel) : null,
                 P2mRemark = unread?.What,
                 Remark = NotReadable,
@@ -104,7 +115,8 @@ internal static class InspectVerb
     private static LiveP2mAnswer P2mOf(LiveP2m list, LiveGuest guest, AppliedMap? applied, Host machine, KernelChoice kernel)
     {
         LiveP2mForecastAnswer? compared = null;
-        if (guest.Spec is { } spec)
+        // How many pages its kernel began with is not known of another.
+        if (guest is { Spec: { } spec, IsMemoryAsMade: true })
         {
             var boot = Boot.Of(new Scenario
             {

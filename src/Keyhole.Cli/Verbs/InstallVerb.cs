@@ -25,6 +25,7 @@ internal sealed class InstallVerb
 {
     private const string Stop = "stop";
     private const string Libxl = "libxl";
+    private const string IsThereText = "the guest is there";
 
     private readonly Option<string?> _orElse = new("--or-else")
     {
@@ -98,6 +99,10 @@ internal sealed class InstallVerb
                 && IsFine(Boot.Of(toolstacks));
             OrElse chosen = orElse ?? (bootsOnLibxls ? OrElse.Libxl : OrElse.Stop);
             var installer = new HookInstaller(_console.Dom0);
+            FileStream? locked = null;
+            if (!parsed.GetValue(_dryRun) && !installer.Lock(path).TryGet(out locked, out problem))
+                return _console.Refuse(problem);
+            using FileStream? alone = locked;
             if (!installer.Plan(request.Path, request.Guest.Name!, boot.Plan.Policy, ["apply", "--guest"], Options(parsed, request, scenario), chosen)
                 .TryGet(out HookPlan? plan, out problem))
                 return _console.Refuse(problem);
@@ -117,7 +122,8 @@ internal sealed class InstallVerb
                 Copy = isInstalled ? plan.Copy : null,
                 Forecast = LiveForecastAnswer.Of(boot.Forecast!, boot.Plan.Scenario.IsKernelAssumed),
                 Problems = ProblemAnswer.AllOf(boot.Problems, OptionWords.Of),
-                Remarks = [.. Remarks(request.Guest.Name!, isUndone: false)],
+                Remarks = MayBeThere(request.Guest.Name!) is { } there
+                    ? [$"{there}, and xl makes it again at a reboot from what it remembers: shut it down and create it again to give it the map"] : [],
                 IsRefused = !boots,
             });
         }
@@ -126,12 +132,20 @@ internal sealed class InstallVerb
     private int Undo(ParseResult parsed, string path)
     {
         var installer = new HookInstaller(_console.Dom0);
-        if (!installer.PlanUndo(path).TryGet(out HookUndo? undo, out XenProblem? problem))
+        FileStream? locked = null;
+        if (!parsed.GetValue(_dryRun) && !installer.Lock(path).TryGet(out locked, out XenProblem? problem))
+            return _console.Refuse(problem);
+        using FileStream? alone = locked;
+        if (!installer.PlanUndo(path).TryGet(out HookUndo? undo, out problem))
             return _console.Refuse(problem);
         bool isUndone = !parsed.GetValue(_dryRun);
-        if (isUndone && installer.Undo(undo, IsThere(undo.Record.Guest)) is { } failure)
+        var tools = new DomainTools(_console.Dom0.Tools, _console.Dom0.Root);
+        // Its name may be another one by now.
+        string? mayBeThere = undo.Record.Scripts.Any(script => tools.IsRemembered(script.Path)) ? IsThereText : MayBeThere(undo.Record.Guest);
+        if (isUndone && installer.Undo(undo, isRunning: mayBeThere is not null) is { } failure)
             return _console.Refuse(failure);
-        List<string> remarks = [.. Remarks(undo.Record.Guest, isUndone: true)];
+        List<string> remarks = mayBeThere is null ? [] : [$"{mayBeThere}, and xl remembers the script it was made with: it is kept, and does nothing "
+            + "but run the guest's own; remove its folder after the guest is shut down"];
         if (!undo.IsWhole)
             remarks.Insert(0, "the file was changed since Keyhole's script was installed: those changes stay");
         return Answer(parsed, new()
@@ -167,18 +181,11 @@ internal sealed class InstallVerb
 
     private static bool IsFine(Boot boot) => !boot.Plan.Entries.IsEmpty && !LiveMap.Of(boot).HasErrors;
 
-    private bool IsThere(string guest) => new DomainTools(_console.Dom0.Tools).Named(guest).TryGet(out _, out _);
-
-    private IEnumerable<string> Remarks(string guest, bool isUndone)
-    {
-        if (IsThere(guest))
-        {
-            yield return isUndone
-                ? "the guest is there, and xl remembers the script it was made with: it is kept, and does nothing but run the guest's own; remove "
-                    + "its folder after the guest is shut down"
-                : "the guest is there, and xl makes it again at a reboot from what it remembers: shut it down and create it again to give it the map";
-        }
-    }
+    /// <summary>What is said of the guest where it is there, or where xl does not tell; null where it is not.</summary>
+    private string? MayBeThere(string guest) =>
+        !new DomainTools(_console.Dom0.Tools, _console.Dom0.Root).Look(guest).TryGet(out NamedDomain? found, out XenProblem? problem)
+            ? $"the guest may be there ({problem.Subject}: {problem.What})"
+            : found.Number is null ? null : IsThereText;
 
     private static ImmutableArray<InstalledScriptAnswer> ScriptsOf(InstallRecord record) =>
         [.. record.Scripts.Select(static script => new InstalledScriptAnswer(script.Path, script.Own))];

@@ -68,13 +68,13 @@ internal sealed class StartVerb
     private int Start(ParseResult parsed, GuestRequest request, IXenControl xen, Boot boot)
     {
         Plan plan = boot.Plan;
-        var tools = new DomainTools(_console.Dom0.Tools);
+        var tools = new DomainTools(_console.Dom0.Tools, _console.Dom0.Root);
         string shown = $"guest {InputError.Quote(plan.Guest.Name)}";
-        if (tools.Named(plan.Guest.Name!).TryGet(out DomainNumber? other, out XenProblem? problem))
+        if (!tools.Look(plan.Guest.Name!).TryGet(out NamedDomain? found, out XenProblem? problem))
+            return _console.Refuse(problem);
+        if (found.Number is { } other)
             return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})",
                 "shut it down first, or take another name"));
-        if (problem.Kind == XenProblemKind.Here && problem.Subject == "xl")
-            return _console.Refuse(problem);
         LiveMap before = LiveMap.Of(boot);
         if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
         {

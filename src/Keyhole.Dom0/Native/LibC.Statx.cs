@@ -7,6 +7,7 @@ namespace Keyhole.Dom0.Native;
 internal static partial class LibC
 {
     public const int AT_FDCWD = -100;
+    public const uint STATX_NLINK = 0x4;
     public const uint STATX_UID = 0x8;
     public const uint STATX_GID = 0x10;
 
@@ -17,6 +18,8 @@ internal static partial class LibC
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     public struct FileStatus
     {
+        [FieldOffset(16)]
+        public uint stx_nlink;
         [FieldOffset(20)]
         public uint stx_uid;
         [FieldOffset(24)]

@@ -52,8 +52,11 @@ public sealed record InspectAnswer : Answer
     /// <summary>The map that Keyhole installed; null where it installed none.</summary>
     public InstalledMapAnswer? Applied { get; init; }
 
-    /// <summary>The map that the toolstack gave it; null where it does not say how the domain was made.</summary>
+    /// <summary>The map that the toolstack gave it; null where that is not known.</summary>
     public ToolstackMapAnswer? Toolstack { get; init; }
+
+    /// <summary>Why there is no <see cref="Toolstack"/>, in words; null where there is one.</summary>
+    public string? ToolstackRemark { get; init; }
 
     /// <summary>The guest's own P2M list; null where it has none, or it cannot be read: <see cref="P2mRemark"/> says why.</summary>
     public LiveP2mAnswer? P2m { get; init; }
