@@ -47,6 +47,7 @@ internal static class Manual
             roff.Section("VERBS");
             foreach (Command verb in verbs)
                 roff.Item($"[{verb.Name}]({verb.Name}.md)", verb.Description!);
+            Options(root);
             Examples(root);
             roff.Section("SEE ALSO");
             roff.Paragraph(string.Join(", ", verbs.Select(static verb => verb.Name).Concat(topics).Select(static name => $"[{name}]({name}.md)")));
@@ -121,7 +122,7 @@ internal static class Manual
             foreach (Option option in options)
             {
                 // System.CommandLine's own words for its own option.
-                string[] names = [.. option.Aliases.Where(static alias => Regex.IsMatch(alias, "^-[a-z]$")), option.Name];
+                string[] names = [.. option.Aliases.Where(static alias => Regex.IsMatch(alias, "^-([a-z]|-[a-z-]+)$")), option.Name];
                 string value = option.HelpName is { } help && option.ValueType != typeof(bool) ? $" *{help}*" : "";
                 roff.Item(string.Join(", ", names.Select(static name => $"**{name}**")) + value, option.Description
                     ?? "Show help and usage information");

@@ -20,7 +20,7 @@ public enum StartOutcome
     /// <summary>Its kernel got through its start.</summary>
     Booted,
 
-    /// <summary>It ended before its kernel had got through its start.</summary>
+    /// <summary>It ended before its kernel had got through its start, or crashed after that.</summary>
     Died,
 
     /// <summary>Its kernel set its memory up, and then did not get through its start in the time given.</summary>
@@ -51,12 +51,12 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
 
     private bool _isBegun;
     private bool _mayReturn;
+    private bool _isGone;
 
     /// <summary>Whether the guest stays even if the run fails: then it is not to be destroyed.</summary>
     public bool Keeps { get; init; }
 
-    private XenProblem Interrupted(string guest) =>
-        new(XenProblemKind.Guest, guest, "interrupted", Keeps ? "what there is of it is kept: see xl list" : "nothing is left of it");
+    private static XenProblem Interrupted(string guest, string whatIsLeft) => new(XenProblemKind.Guest, guest, "interrupted", whatIsLeft);
 
     /// <summary>Does it all. On a problem the guest may be there; see <see cref="Destroy"/>.</summary>
     /// <param name="scenario">The guest on this machine, and the map that it is to have; the toolstack's own is there already.</param>
@@ -67,7 +67,12 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         string shown = Diagnostics.InputError.Quote(scenario.Guest.Name ?? configuration);
         XenResult<StartedGuest> result = Launch(shown, configuration, scenario, limit, progress, isDone);
         // What fails in an interrupted run fails for the interruption.
-        return _isBegun && cancellation.IsCancellationRequested ? Interrupted(shown) : result;
+        if (!_isBegun || !cancellation.IsCancellationRequested)
+            return result;
+        if (Keeps)
+            return Interrupted(shown, "what there is of it is kept: see xl list");
+        progress($"interrupted; destroying what there is of {shown}");
+        return Interrupted(shown, Destroy() is null ? "nothing is left of it" : "it may be left over: xl list, xl destroy");
     }
 
     private XenResult<StartedGuest> Launch(
@@ -85,7 +90,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         if (!Find().TryGet(out DomainInfo? info, out problem))
             return problem;
         if (cancellation.IsCancellationRequested)
-            return Interrupted(shown);
+            return Interrupted(shown, "");
         Boot boot = Boot.Of(scenario with { PageCount = info.TotalPages, Layout = DomainBuilderLog.LayoutOf(said) });
         Plan plan = boot.Plan;
         LiveMap map = LiveMap.Of(boot);
@@ -109,7 +114,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         using (console)
         {
             if (cancellation.IsCancellationRequested)
-                return Interrupted(shown);
+                return Interrupted(shown, "");
             if (tools.Unpause(info.Id) is { } refusal)
                 return refusal;
             progress("started; listening to its console");
@@ -124,8 +129,15 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
     public XenProblem? Destroy()
     {
         // Before its creation a domain with the UUID is somebody else's.
-        if (!_isBegun)
+        if (!_isBegun || _isGone)
             return null;
+        XenProblem? refusal = DestroyAll();
+        _isGone = refusal is null;
+        return refusal;
+    }
+
+    private XenProblem? DestroyAll()
+    {
         var clock = Stopwatch.StartNew();
         bool hasGone = false;
         while (true)
@@ -190,7 +202,9 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             {
                 _mayReturn = MayReturn(guest, last);
                 cancellation.WaitHandle.WaitOne(s_drain);
-                return console is { SetupDone: true, Started: true } ? StartOutcome.Booted : StartOutcome.Died;
+                // One that shuts itself down has done what it was for; one that crashed has not.
+                return console is { SetupDone: true, Started: true } && last is not { IsShutdown: true, ShutdownName: "crash" } ? StartOutcome.Booted
+                    : StartOutcome.Died;
             }
 
             cancellation.WaitHandle.WaitOne(s_poll);

@@ -82,7 +82,8 @@ public sealed record StartVerdict
         StartResult result = guest.Outcome switch
         {
             StartOutcome.Booted when forecast.Halts => StartResult.BootsAgainstForecast,
-            StartOutcome.Booted when !agrees => StartResult.Differs,
+            // Its console may tell of an end that the domain's state does not show any more.
+            StartOutcome.Booted when !agrees => observed is { Halts: true } ? StartResult.DiedAgainstForecast : StartResult.Differs,
             StartOutcome.Booted => guest.Map.HasErrors ? StartResult.WithForecastErrors : StartResult.AsForecast,
             StartOutcome.Died => forecast.Halts ? StartResult.DiedAsForecast : StartResult.DiedAgainstForecast,
             StartOutcome.Stuck => StartResult.Stuck,

@@ -287,7 +287,7 @@ public sealed class ApplyVerbTests : IDisposable
         Assert.IsTrue(answer.GetProperty("kept").GetBoolean(), started.Output);
         Assert.AreEqual(says, answer.TryGetProperty("remark", out JsonElement remark));
         if (says)
-            Assert.AreEqual($"at its next reboot the guest is on libxl's own map again: keyhole install {path} makes this one last", remark.GetString());
+            Assert.AreEqual($"at its next reboot the guest is on libxl's own map again: keyhole install {path} --policy punch makes this one last", remark.GetString());
     }
 
     [TestMethod]

@@ -83,6 +83,9 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
     /// <summary>What xl create answers.</summary>
     public ToolResult Creation { get; set; } = new(1, "", "libxl: error: no memory");
 
+    /// <summary>What xl destroy answers.</summary>
+    public ToolResult Destruction { get; set; } = new(0, "", "");
+
     /// <summary>What comes of xl create, told the UUID.</summary>
     public Action<Guid>? Creating { get; set; }
 
@@ -127,6 +130,7 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
         return commandLine switch
         {
             "xl unpause 5" => new(0, "", ""),
+            "xl destroy 5" => Destruction,
             "xenstore-read /local/domain/5/console/tty" when Console.Length > 0 => new(0, Console + "\n", ""),
             "xl domid g1" when DomidError is null => new(0, "5\n", ""),
             "xl domid dom0" => new(0, "0\n", ""),

@@ -69,6 +69,29 @@ public sealed class GuestLauncherTests
         }
     }
 
+    [TestMethod]
+    public void What_cannot_be_destroyed_is_not_said_to_be_gone()
+    {
+        using var dom0 = new FakeDom0 { Destruction = new(1, "", "libxl: error: no") };
+        using var console = new FakeConsole();
+        using var interruption = new CancellationTokenSource();
+        dom0.Console = console.Terminal;
+        dom0.Creation = new(0, "", "");
+        dom0.Creating = uuid => dom0.Info = dom0.Info with { Uuid = uuid };
+        Assert.IsTrue(dom0.Machine.OpenXen().TryGet(out IXenControl? xen, out _));
+        using (xen)
+        {
+            dom0.Write("guest.cfg", "");
+            var launcher = new GuestLauncher(xen, new DomainTools(dom0), Guid.NewGuid(), interruption.Token);
+
+            XenResult<StartedGuest> result = launcher.Run(Path.Combine(dom0.Root, "guest.cfg"), Punched(), TimeSpan.FromSeconds(30),
+                _ => interruption.Cancel());
+
+            Assert.IsFalse(result.TryGet(out _, out XenProblem? problem));
+            Assert.AreEqual("\"g1\": interrupted; it may be left over: xl list, xl destroy", problem.ToString());
+        }
+    }
+
     private static Scenario Punched()
     {
         const string host = """

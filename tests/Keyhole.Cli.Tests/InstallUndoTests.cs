@@ -4,6 +4,7 @@ using System;
 using System.IO;
 using System.Linq;
 using System.Runtime.Versioning;
+using System.Threading.Tasks;
 using Keyhole.Dom0;
 using Microsoft.VisualStudio.TestTools.UnitTesting;
 
@@ -180,6 +181,21 @@ public sealed class InstallUndoTests : IDisposable
             Assert.Contains($"or_else={choices[Array.IndexOf(statuses, 0)]}\n", File.ReadAllText(Script));
             Assert.AreEqual(0, Run("install", Config, "--undo").Status);
         }
+    }
+
+    [TestMethod]
+    public async Task An_installation_waits_for_the_one_that_is_at_work()
+    {
+        Directory.CreateDirectory(_dom0.Machine.StateFolder);
+        Task<CommandRun> second;
+        using (new FileStream(Path.Combine(_dom0.Machine.StateFolder, "install.lock"), FileMode.Create, FileAccess.ReadWrite, FileShare.None))
+        {
+            second = Task.Run(() => Run("install", Config));
+            Assert.AreNotSame(second, await Task.WhenAny(second, Task.Delay(TimeSpan.FromSeconds(2))));
+            Assert.AreEqual(Plain, File.ReadAllText(Config));
+        }
+
+        Assert.AreEqual(0, (await second).Status);
     }
 
     [TestMethod]

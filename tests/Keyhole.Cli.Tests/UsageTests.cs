@@ -208,6 +208,10 @@ public sealed class UsageTests
     [DataRow("keyhole plan --firmware s", "seabios\t")]
     [DataRow("keyhole compare --machine q", "q35\t")]
     [DataRow("keyhole boot --bits 6", "64\t")]
+    [DataRow("keyhole verify --dom0 --hos", "--host\t")]
+    [DataRow("keyhole plan --json --pol", "--policy\t")]
+    [DataRow("keyhole install guest.cfg --undo --dr", "--dry-run\t")]
+    [DataRow("keyhole capture --anonymise --out", "--output\t")]
     public void Shells_are_told_what_fits_and_what_it_is(string line, string first)
     {
         CommandRun run = CommandRun.Of($"[describe:{line.Length}]", line);

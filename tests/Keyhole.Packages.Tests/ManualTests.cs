@@ -51,6 +51,15 @@ public sealed class ManualTests
     }
 
     [TestMethod]
+    public void Every_name_of_an_option_stands_in_a_page()
+    {
+        Assert.Contains("\\fB\\-\\-anonymize\\fR", s_pages["keyhole-capture.1"]);
+        Assert.Contains("\\fB\\-o\\fR, ", s_pages["keyhole-capture.1"]);
+        foreach (string option in (string[])["version", "help"])
+            Assert.Contains($"\\fB\\-\\-{option}\\fR", s_pages["keyhole.1"]);
+    }
+
+    [TestMethod]
     public void What_roff_would_take_for_a_request_or_an_escape_stays_text()
     {
         var roff = new RoffWriter(static _ => null);

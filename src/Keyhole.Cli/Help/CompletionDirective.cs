@@ -37,7 +37,13 @@ internal static class CompletionDirective
                 : line.Length;
             string word = line[(line.LastIndexOf(' ', Math.Max(position - 1, 0)) + 1)..position];
             foreach (Option option in root.Subcommands.SelectMany(static verb => verb.Options))
+            {
                 AddChoices(option);
+                // A flag may be given "true" or "false"; nobody does, and what follows it is the next word.
+                if (option.ValueType == typeof(bool))
+                    option.Arity = ArgumentArity.Zero;
+            }
+
             foreach (CompletionItem item in root.Parse(line).GetCompletions(position))
             {
                 if (item.Label.StartsWith(word, StringComparison.Ordinal) && item.Label is not ("-?" or "/?" or "/h"))

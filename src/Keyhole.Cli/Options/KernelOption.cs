@@ -34,6 +34,9 @@ internal sealed class KernelOption
     /// <summary>Whether the user names a kernel.</summary>
     public bool IsNamed(ParseResult parsed) => parsed.GetValue(_kernel) is not null;
 
+    /// <summary>What is given, as words of a command line.</summary>
+    public string[] Words(ParseResult parsed) => parsed.GetValue(_kernel) is { } text ? [_kernel.Name, text] : [];
+
     /// <summary>Null, or why the text is no release that is known. What is taken for granted is remarked.</summary>
     public InputError? Read(ParseResult parsed, KernelRelease fallback, CommandConsole console, out KernelRelease release)
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.IO;
 using Keyhole.Cli.Terminal;
@@ -42,6 +43,10 @@ internal sealed class KernelSource
     /// <summary>Which of the two is given; null for none.</summary>
     public string? FirstGiven(ParseResult parsed) => parsed.GetValue(_image) is not null ? _image.Name
         : _kernel.IsNamed(parsed) ? _kernel.Option.Name : null;
+
+    /// <summary>What is given of the two, as words of a command line.</summary>
+    public ImmutableArray<string> Words(ParseResult parsed) =>
+        [.. _kernel.Words(parsed), .. parsed.GetValue(_image) is { } image ? [_image.Name, image] : System.Array.Empty<string>()];
 
     public bool IsImageGiven(ParseResult parsed) => parsed.GetValue(_image) is not null;
 

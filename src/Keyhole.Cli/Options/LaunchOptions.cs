@@ -47,6 +47,10 @@ internal sealed class LaunchOptions(CommandConsole console)
     /// <summary>The policy as words of a command line.</summary>
     public ImmutableArray<string> PolicyWords(ParseResult parsed) => _policy.Words(parsed);
 
+    /// <summary>The options that say which map it is, where they are given, as words of a command line.</summary>
+    public ImmutableArray<string> MapWords(ParseResult parsed) =>
+        [.. IsPolicyNamed(parsed) ? PolicyWords(parsed) : [], .. _kernel.Words(parsed)];
+
     /// <summary>The guest's file, or the error that none is named.</summary>
     public InputError? ReadPath(ParseResult parsed, out string path)
     {

@@ -21,6 +21,8 @@ internal static class StartText
             console.Ansi.WriteLine($"  {line}");
         foreach (FindingAnswer difference in answer.Differences)
             console.Ansi.WriteLine($"differs: {difference.What}: forecast {difference.Forecast ?? "none"}, seen {difference.Observed ?? "none"}");
+        foreach (string text in answer.Succeeded ? [] : answer.Explanations)
+            console.Ansi.WriteLine(text);
         console.Ansi.Write(answer.Succeeded ? "yes" : "no", answer.Succeeded ? TextColour.Green : TextColour.Red);
         console.Ansi.WriteLine($", {shown}: {answer.Verdict}");
         if (answer.Remark is { } remark)
@@ -32,11 +34,14 @@ internal static class StartText
     public static string Words(StartVerdict? verdict) =>
         verdict is null ? "it was not started: the forecast says no (--anyway starts it all the same)" : Said(verdict);
 
+    private static string LinesDiffer(int count) =>
+        count == 1 ? "one line differs" : string.Create(CultureInfo.InvariantCulture, $"{count} lines differ");
+
     private static string Said(StartVerdict verdict) => verdict.Result switch
     {
         StartResult.BootsAgainstForecast => "it boots, though it was forecast to halt",
         StartResult.Differs => string.Create(CultureInfo.InvariantCulture,
-            $"it boots, but not as forecast: {verdict.Verification?.Differences.Length ?? 0} lines differ"),
+            $"it boots, but not as forecast: {LinesDiffer(verdict.Verification?.Differences.Length ?? 0)}"),
         StartResult.WithForecastErrors => "it boots, with the errors that were forecast",
         StartResult.AsForecast => "it boots, as forecast to the last page"
             + (verdict.AwaitsClaims ? "; it has not said whether it claims its device's windows (xen-pcifront not loaded?)" : ""),

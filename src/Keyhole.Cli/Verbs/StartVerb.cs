@@ -12,6 +12,7 @@ using Keyhole.Cli.Text;
 using Keyhole.Diagnostics;
 using Keyhole.Dom0;
 using Keyhole.Forecasts;
+using Keyhole.Guests;
 using Keyhole.Planning;
 using Keyhole.Platforms;
 
@@ -153,11 +154,18 @@ internal sealed class StartVerb
             Kept = isKept,
             Verdict = StartText.Words(verdict),
             Remark = isForgotten
-                ? $"at its next reboot the guest is on libxl's own map again: keyhole install {Files.Shown(path)} makes this one last" : null,
+                ? $"at its next reboot the guest is on libxl's own map again: keyhole install {Line(path, parsed)} makes this one last" : null,
             Succeeded = succeeded,
         };
         _json.Give(parsed, _console, answer, to => StartText.Write(to, answer, shown));
     }
+
+    /// <summary>What to type behind "keyhole install", so that the map is the same.</summary>
+    private string Line(string path, ParseResult parsed) => string.Join(' ', _guest.MapWords(parsed).Select(ShellWord).Prepend(ShellWord(path)));
+
+    private static string ShellWord(string word) => Files.Shown(word) != word ? Files.Shown(word)
+        : word.All(static c => char.IsAsciiLetterOrDigit(c) || c is '/' or '.' or '_' or '-' or '+' or ':' or ',' or '=' or '@' or '%') ? word
+        : HotplugScript.Quote(word);
 
     private static string NameOf(StartOutcome outcome) => outcome switch
     {
