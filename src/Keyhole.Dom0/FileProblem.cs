@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
-using System.IO;
 using Keyhole.Diagnostics;
 
 namespace Keyhole.Dom0;

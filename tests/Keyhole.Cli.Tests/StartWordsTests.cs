@@ -64,11 +64,36 @@ public sealed class StartWordsTests : IDisposable
         Assert.Contains($"keyhole install '{Path.Combine(_dom0.Root, "a guest.cfg")}'{words} makes this one last", blank);
     }
 
+    /// <summary>The last line of its memory setup reads otherwise up to Linux 3.4.</summary>
+    [TestMethod]
+    public void An_old_kernel_that_boots_is_not_called_silent()
+    {
+        CommandRun run = Start("Linux version 3.2.102 (x@y) (gcc) #1 SMP\nAllocating PCI resources starting at b0000000 (gap: b0000000:4ec00000)\n"
+            + "Freeing unused kernel memory: 900k freed\n", "guest.cfg", ["--json"], ends: false);
+
+        Assert.AreEqual("booted", run.Json().GetProperty("outcome").GetString(), run.Output);
+    }
+
+    [TestMethod]
+    public void A_guest_whose_script_gives_it_a_map_is_not_started_on_libxls()
+    {
+        _dom0.Write("etc/xen/scripts/vif-bridge", "#!/bin/sh\n");
+        _dom0.Write("g3.cfg", "name=\"g3\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\nvif=['']\n");
+        string config = Path.Combine(_dom0.Root, "g3.cfg");
+        Assert.AreEqual(0, CommandRun.InDom0(_dom0.Machine, "install", config).Status);
+
+        CommandRun run = CommandRun.InDom0(_dom0.Machine, "start", config, "--policy", "libxl", "--anyway");
+
+        Assert.AreEqual(1, run.Status, run.Output);
+        Assert.Contains("names Keyhole's script, which gives it another map than libxl's", run.Errors);
+        Assert.IsEmpty(_dom0.Done);
+    }
+
     private CommandRun Start(string said, params string[] options) => Start(said, isStillThere: true, options);
 
     private CommandRun Start(string said, bool isStillThere, params string[] options) => Start(said, "guest.cfg", options, isStillThere);
 
-    private CommandRun Start(string said, string file, string[] options, bool isStillThere = true)
+    private CommandRun Start(string said, string file, string[] options, bool isStillThere = true, bool ends = true)
     {
         // One for each: what is left of the last listener may take a line.
         using var console = new FakeConsole();
@@ -79,7 +104,7 @@ public sealed class StartWordsTests : IDisposable
             console.Say(said);
             _dom0.Info = _dom0.Info with
             {
-                IsPaused = false, IsShutdown = true, ShutdownReason = 3, Uuid = isStillThere ? _dom0.Info.Uuid : Guid.Empty,
+                IsPaused = false, IsShutdown = ends, ShutdownReason = 3, Uuid = isStillThere ? _dom0.Info.Uuid : Guid.Empty,
             };
         };
         _dom0.Write(file, "name=\"g2\"\ntype=\"pv\"\nmemory=256\ne820_host=1\nkernel=\"/k\"\non_reboot=\"destroy\"\n");

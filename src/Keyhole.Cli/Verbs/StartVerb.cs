@@ -76,6 +76,10 @@ internal sealed class StartVerb
         if (found.Number is { } other)
             return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown, $"there is a domain of that name already ({other.Id.Value})",
                 "shut it down first, or take another name"));
+        if (!plan.NeedsInstalling && new HookInstaller(_console.Dom0).IsInstalled(request.Path))
+            return _console.Refuse(new XenProblem(XenProblemKind.Guest, shown,
+                "its configuration names Keyhole's script, which gives it another map than libxl's while xl makes it",
+                $"leave out --policy, or take the script out first: {Setting.InstallUndo}"));
         LiveMap before = LiveMap.Of(boot);
         if (plan.Entries.IsEmpty || (before.HasErrors && !parsed.GetValue(_anyway)))
         {
