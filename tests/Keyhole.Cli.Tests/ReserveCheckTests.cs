@@ -49,6 +49,7 @@ public sealed class ReserveCheckTests
         Assert.AreEqual(1, run.Status, run.Errors);
         Assert.Contains(seen, run.Output);
         Assert.DoesNotContain("remedy", run.Output);
+        Assert.DoesNotContain("nokaslr", Check(Capture(Asked, iomem), "--start", "512M", "--json").Output);
     }
 
     [TestMethod]

@@ -107,8 +107,12 @@ internal sealed class ReserveVerb
         {
             if (!Check(parsed, console, plan, request.Host).TryGet(out finding, out error))
                 return console.Fail(error);
-            // What the running host shows decides over what EFI might do.
-            plan = plan with { Problems = [.. plan.Problems.Where(static problem => problem.Code != ReserveProblemCodes.EfiKernelPlace)] };
+            // What the running host shows decides over what EFI or KASLR might do.
+            plan = plan with
+            {
+                Problems = [.. plan.Problems.Where(static problem =>
+                    problem.Code is not (ReserveProblemCodes.EfiKernelPlace or ReserveProblemCodes.KernelMustMove))],
+            };
         }
 
         var answer = ReserveAnswer.Of(plan, given.Resources, finding?.Differences, OptionWords.Of);
