@@ -136,6 +136,9 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
         return refusal;
     }
 
+    /// <summary>Whether the guest went while it was listened to, and not by an end of its own that was seen.</summary>
+    public bool HasVanished { get; private set; }
+
     private XenProblem? DestroyAll()
     {
         var clock = Stopwatch.StartNew();
@@ -201,6 +204,7 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             if (HasEnded(id, out DomainInfo? last))
             {
                 _mayReturn = MayReturn(guest, last);
+                HasVanished = last is null or { IsShutdown: false };
                 cancellation.WaitHandle.WaitOne(s_drain);
                 // One that shuts itself down has done what it was for; one that crashed has not.
                 return console is { SetupDone: true, Started: true } && last is not { IsShutdown: true, ShutdownName: "crash" } ? StartOutcome.Booted

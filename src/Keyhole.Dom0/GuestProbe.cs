@@ -93,10 +93,15 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
                     "make room there, or name another folder in TMPDIR");
             }
 
-            return launcher.Run(configuration, probes, request.Timeout, progress, EndsWithVerdict)
-                .TryGet(out StartedGuest? guest, out XenProblem? problem)
-                ? Judge(guest, LiveMap.Of(boot))
-                : problem;
+            if (!launcher.Run(configuration, probes, request.Timeout, progress, EndsWithVerdict)
+                .TryGet(out StartedGuest? guest, out XenProblem? problem))
+                return problem;
+            // Its configuration has xl preserve it, however it ends.
+            if (launcher.HasVanished && !EndsWithVerdict(guest.Console))
+                return NotKnown("the probe was taken away while it ran (xl destroy?)", "probe again");
+            return guest.Console.Contains('\n', StringComparison.Ordinal) && !guest.Console.Contains(ProbeReportReader.Mark, StringComparison.Ordinal)
+                ? NotKnown("what was started is no probe: its words are none of a probe's", "name the probe's own image, or leave out --image")
+                : Judge(guest, LiveMap.Of(boot));
         }
         finally
         {
@@ -106,6 +111,9 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
                 Remove(folder, leftOver);
         }
     }
+
+    private XenProblem NotKnown(string why, string remedy) => new(XenProblemKind.Guest, $"guest {InputError.Quote(request.Guest.Name)}",
+        $"{why}: whether this map works is not known", remedy);
 
     private static XenResult<ProbeTrial> Judge(StartedGuest guest, LiveMap own)
     {

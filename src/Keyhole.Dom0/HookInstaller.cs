@@ -173,7 +173,8 @@ public sealed class HookInstaller(LiveMachine machine)
         return problem;
     }
 
-    /// <summary>The folder as it was: a script of a guest that runs is in it, or nothing. What cannot be put back does no harm: no file names it.</summary>
+    /// <summary>The folder as it was: a script of a guest that runs is in it, or nothing. What cannot be put back does no harm: no file names
+    /// it.</summary>
     /// <param name="made">The folder that was not there; null where all were.</param>
     private static void PutBack(Stack<(string Path, byte[]? Content, UnixFileMode Mode)> before, string? made)
     {

@@ -161,6 +161,29 @@ public sealed class ProbeVerbTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow("{\"keyhole\":\"start\",\"version\":1,\"dom0\":false}\n", true, "the probe was taken away while it ran (xl destroy?)")]
+    [DataRow("Linux version 6.1.0\nKernel panic - not syncing: VFS\n", false, "what was started is no probe: its words are none of a probe's")]
+    public void A_probe_that_is_taken_away_and_what_is_no_probe_are_no_answer(string said, bool isTaken, string because)
+    {
+        using var console = new FakeConsole();
+        _dom0.Console = console.Terminal;
+        _dom0.Creation = new(0, "", "");
+        _dom0.Creating = uuid => _dom0.Info = _dom0.Info with { Uuid = uuid };
+        _dom0.Unpausing = () =>
+        {
+            console.Say(said);
+            Guid uuid = isTaken ? Guid.Empty : _dom0.Info.Uuid;
+            _dom0.Info = _dom0.Info with { IsPaused = false, IsShutdown = !isTaken, ShutdownReason = 3, Uuid = uuid };
+        };
+
+        CommandRun run = Run(Guest, "--timeout", "2");
+
+        Assert.AreEqual(1, run.Status, run.Errors);
+        Assert.IsEmpty(run.Output);
+        Assert.Contains($"{because}: whether this map works is not known", run.Errors);
+    }
+
+    [TestMethod]
     public void What_its_own_settings_say_of_a_guests_end_is_not_waited_for()
     {
         using var console = new FakeConsole();

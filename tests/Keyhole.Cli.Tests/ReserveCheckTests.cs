@@ -108,7 +108,8 @@ public sealed class ReserveCheckTests
             { "start": "0x0", "end": "0x9fc00", "type": "ram" }, { "start": "0x9fc00", "end": "0x100000", "type": "reserved" },
             { "start": "0x100000", "end": "0xc0000000", "type": "ram" }
           ],
-          "traits": { "efi": false{{(options is null ? "" : $", \"kernelOptions\": [{options}]")}} }{{(iomem is null ? "" : $", \"iomem\": [{iomem}]")}}
+          "traits": { "efi": false{{(options is null ? "" : $", \"kernelOptions\": [{options}]")}} }
+          {{(iomem is null ? "" : $", \"iomem\": [{iomem}]")}}
         }
         """;
 }

@@ -123,7 +123,8 @@ internal sealed class InstallVerb
                 Forecast = LiveForecastAnswer.Of(boot.Forecast!, boot.Plan.Scenario.IsKernelAssumed),
                 Problems = ProblemAnswer.AllOf(boot.Problems, OptionWords.Of),
                 Remarks = MayBeThere(request.Guest.Name!) is { } there
-                    ? [$"{there}, and xl makes it again at a reboot from what it remembers: shut it down and create it again to give it the map"] : [],
+                    ? [$"{there}, and xl makes it again at a reboot from what it remembers: shut it down and create it again to give it the map"]
+                    : [],
                 IsRefused = !boots,
             });
         }

@@ -57,8 +57,8 @@ internal sealed class ReserveVerb
         new("--check")
         {
             Description =
-                "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log or capture --host "
-                    + "names."
+                "Whether the host is set up that way: this machine, by its /proc/iomem (read it as root), or the one whose boot log or capture "
+                    + "--host names."
         };
 
     private readonly Option<string?> _iomem = new("--iomem")
