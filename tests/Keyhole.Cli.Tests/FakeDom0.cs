@@ -72,7 +72,8 @@ internal sealed class FakeDom0 : IToolRunner, IDisposable
 
     /// <summary>libxl's record of g1, made with that memory, as it is on disk: with a zero byte behind it.</summary>
     public static string RecordOf(uint memoryKiB) =>
-        $$$$"""{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":{{{{memoryKiB}}}},"target_memkb":{{{{memoryKiB}}}},"type.pv":{"e820_host":"True"}}}""" + "\0";
+        $$$$"""{"c_info":{"type":"pv","name":"g1"},"b_info":{"max_memkb":{{{{memoryKiB}}}},"target_memkb":{{{{memoryKiB}}}},"""
+            + "\"type.pv\":{\"e820_host\":\"True\"}}}\0";
 
     /// <summary>What xl was asked to do, without the questions.</summary>
     public List<string> Done { get; } = [];
