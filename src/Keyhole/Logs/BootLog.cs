@@ -189,7 +189,13 @@ public static class BootLog
             if (line.Speaker == LogSpeaker.Xen && console == MainConsole)
             {
                 if (trace.Take(line))
+                {
+                    // A check of Xen's own begins a dump, and is the end where nothing else tells one.
+                    if (BootFailure.AnnouncedByXen(line.Text) is { } check)
+                        xensEnd ??= (check, line);
                     return;
+                }
+
                 if (BootFailure.OfXen(line.Text, out int domain) is { } failure)
                 {
                     AddEnd(failure, domain, line);

@@ -38,7 +38,9 @@ internal static class NamedXen
     {
         LogLine[] all = [.. scan.Lines.Where(line => line.Number <= boot.LastLine
             && line.Text.Contains(Vocabulary.DetectedXen, StringComparison.Ordinal))];
-        bool isAny = FirmwareVerifier.IsOfOneGuest(boot, all.Select(static line => line.Domain));
+        // Xen marks what the firmware says with the guest's number, and an attached console does not: of one guest alone it is this one's.
+        bool isAny = boot.Domain is null
+            && scan.Lines.Where(static line => line.Domain is not null).DistinctBy(static line => line.Domain).Count() == 1;
         return all.LastOrDefault(line => isAny || line.Domain == boot.Domain) is { } last
             && TextCursor.TryBehind(last.Text, Vocabulary.DetectedXen, out TextCursor version)
             && XenVersion.TryParse(version.Rest, out XenVersion xen) ? new(xen, last.Number) : null;

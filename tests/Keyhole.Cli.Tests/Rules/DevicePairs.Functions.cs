@@ -33,8 +33,8 @@ internal static partial class DevicePairs
 
     private static RulePair[] RootWindows =>
     [
-        RulePair.Of("the host bridge's windows: with", "a later option takes that back", static () => WithOption("pci=nocrs"),
-            static () => WithOption("pci=nocrs pci=use_crs")),
+        RulePair.Of("the host bridge's windows: with", "the option is its contrary", static () => WithOption("pci=nocrs pci=use_crs"),
+            static () => WithOption("pci=use_crs")),
         RulePair.Of(") Linux passes over what ACPI tells of them", "the option is the first process's", static () => WithOption("pci=nocrs"),
             static () => WithOption("-- pci=nocrs")),
         RulePair.Of("the host bridge's windows: the guest's Linux takes none from ACPI, as with pci=nocrs", "it has all ports alone",

@@ -145,8 +145,8 @@ internal static partial class DevicePairs
     [
         RulePair.Of("agrees where the guest's processor has", "the devices are others, too",
             static () => Unplaced("phys-bits=46"), static () => Unplaced("phys-bits=46", "membar=4G", "membar=8G")),
-        RulePair.Of("With none of the usual address widths, releases of the firmware and releases of QEMU does everything agree: what differs has "
-            + "another reason, such as", "one of them does", static () => Unplaced("phys-bits=46", "membar=4G", "membar=8G"),
+        RulePair.Of("With none of the usual address widths, makers and numbers of processors, releases of the firmware and releases of QEMU does "
+            + "everything agree: what differs has another reason, such as", "one of them does", static () => Unplaced("phys-bits=46", "membar=4G", "membar=8G"),
             static () => Unplaced("phys-bits=46")),
         RulePair.Of("other devices or another machine type than was told.", "the boot agrees",
             static () => Unplaced("phys-bits=40", "membar=4G", "membar=8G"), static () => Unplaced("phys-bits=40")),
