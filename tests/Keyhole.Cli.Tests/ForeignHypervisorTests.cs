@@ -39,6 +39,11 @@ public sealed class ForeignHypervisorTests
     [TestMethod]
     [DataRow(VMware, "VMware")]
     [DataRow(HyperV, "Hyper-V")]
+    [DataRow("DMI: Cloud Hypervisor cloud-hypervisor, BIOS 0", "Cloud Hypervisor")]
+    [DataRow("DMI: Amazon EC2 t3.micro/, BIOS 1.0 10/16/2017", "Amazon EC2")]
+    [DataRow("DMI: Google Google Compute Engine/Google Compute Engine, BIOS Google 01/01/2011", "Google Compute Engine")]
+    [DataRow("DMI: ChromiumOS crosvm, BIOS 0", "crosvm")]
+    [DataRow("DMI:  BHYVE, BIOS 1.00 03/14/2014", "bhyve")]
     public void A_log_of_another_hypervisor_s_guest_is_told_to_be_that(string machine, string name)
     {
         string text = Words(With(Log(machine), "verify", "--type", "kvm", "--machine", "q35", "--firmware", "ovmf", "--memory", "8192", "--dmesg",
@@ -47,6 +52,35 @@ public sealed class ForeignHypervisorTests
         Assert.Contains($"The log is of a guest of {name} (line 6", text);
         Assert.DoesNotContain("what differs has another reason", text);
     }
+
+    /// <summary>Excerpts stop before the line that tells what the kernel runs on.</summary>
+    [TestMethod]
+    [DataRow("kvm", "DMI: Xen HVM domU, BIOS 4.8.3 05/08/2018", "The log is of an HVM guest (line 6")]
+    [DataRow("kvm", "Hypervisor detected: Xen HVM", "The log is of an HVM guest (line 6: its hypervisor is Xen HVM)")]
+    [DataRow("kvm", "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014", null)]
+    [DataRow("kvm", "Hypervisor detected: KVM", null)]
+    [DataRow("kvm", "Hypervisor detected: Microsoft Hyper-V", null)]
+    [DataRow("kvm", "DMI: Amazon EC2 m5.metal/Not Specified, BIOS 1.0 10/16/2017", null)]
+    [DataRow("hvm", "DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014", "The log is of a guest that QEMU runs without Xen (line 6")]
+    [DataRow("hvm", "Hypervisor detected: KVM", "The log is of a KVM guest (line 6")]
+    [DataRow("hvm", "DMI: Xen HVM domU, BIOS 4.8.3 05/08/2018", null)]
+    [DataRow("pvh", "Hypervisor detected: Xen HVM", null)]
+    public void A_log_of_another_type_of_guest_is_told_by_its_machine(string type, string machine, string? told)
+    {
+        string text = Words(With(Log(machine), "verify", "--type", type, "--memory", "8192", "--dmesg", "-").Output);
+
+        if (told is null)
+            Assert.DoesNotContain("The log is of a", text);
+        else
+            Assert.Contains(told, text);
+        Assert.IsFalse(told is not null && text.Contains("another reason", StringComparison.Ordinal), text);
+    }
+
+    /// <summary>QEMU under KVM can bear Xen's name, too (xen-version=).</summary>
+    [TestMethod]
+    public void What_the_machine_calls_itself_goes_before_the_hypervisors_name() => Assert.DoesNotContain("The log is of a", Words(With(
+        Log("DMI: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2 04/01/2014\n[    0.000000] Hypervisor detected: Xen HVM"),
+        "verify", "--type", "kvm", "--memory", "8192", "--dmesg", "-").Output));
 
     [TestMethod]
     [DataRow("SMAP type=01 base=0000000000000000 len=000000000009fc00\nreal memory  = 2147483648 (2048 MB)\n", "FreeBSD's words",

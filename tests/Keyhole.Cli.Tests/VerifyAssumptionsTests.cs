@@ -26,6 +26,44 @@ public sealed class VerifyAssumptionsTests
     }
 
     [TestMethod]
+    [DataRow(", BIOS ", ", BIOS\n")]
+    [DataRow("PC (Q35 ", "PC\n> (Q35 ")]
+    [DataRow(" 04/01/2014", "\n04/01/2014")]
+    public void A_firmware_that_a_mail_has_wrapped_is_named_all_the_same(string whole, string wrapped)
+    {
+        string[] lines = [.. Whole.Select(line => line.Contains("DMI: ", StringComparison.Ordinal)
+            ? line.Replace(whole, wrapped, StringComparison.Ordinal) : line)];
+
+        Assert.Contains('\n', string.Concat(lines));
+        Assert.DoesNotContain("is assumed", Words(OfKvm(lines)));
+    }
+
+    [TestMethod]
+    public void A_firmware_without_a_date_takes_no_other_line()
+    {
+        string[] lines = [.. Whole.Select(static line => line.Replace(" 04/01/2014", "", StringComparison.Ordinal))];
+
+        Assert.DoesNotContain("is assumed", Words(OfKvm(lines)));
+        Assert.AreEqual(0, OfKvm(lines).Status);
+    }
+
+    [TestMethod]
+    [DataRow("rel-1.16.2-14-g1e1da7a96300-prebuilt.qemu.org", true)]
+    [DataRow("1.16.2-debian-1.16.2-1", false)]
+    public void A_firmware_between_two_releases_may_be_the_reason(string release, bool isTold)
+    {
+        string[] lines = [.. Whole.Select(line => line.Contains(", BIOS ", StringComparison.Ordinal)
+                ? $"{line[..line.IndexOf("BIOS", StringComparison.Ordinal)]}BIOS {release} 04/01/2014" : line)
+            .Where(static line => !line.Contains("root bus resource [mem 0x4", StringComparison.Ordinal))
+            .Select(static line => line.Replace("root bus resource [mem 0xc0000000-0xfebfffff", "root bus resource [mem 0xd0000000-0xfebfffff",
+                StringComparison.Ordinal))];
+
+        string words = Words(OfKvm(lines));
+        Assert.Contains("what differs has another reason", words);
+        Assert.AreEqual(isTold, words.Contains("its firmware, which is between two releases", StringComparison.Ordinal), words);
+    }
+
+    [TestMethod]
     [DataRow("DMI: ", "Xen version", true)]
     [DataRow("DMI: ", "nothing of the kind", false)]
     public void A_Xen_that_nobody_names_is_said_to_be_assumed(string mark, string other, bool isAssumed)

@@ -103,12 +103,12 @@ internal sealed class LogTraits
     {
         bool isVirtual = LogPrefix.DomainOf(line) is null && VirtualHostLines.IsOne(line);
         _isVirtual |= isVirtual;
-        if (line.IndexOf(VirtualHostLines.Dmi) is >= 0 and int dmi)
+        if (line.IndexOf(MachineLine.Mark) is >= 0 and int dmi)
         {
             // A guest's machine is none of the host's.
             if (LogPrefix.DomainOf(line) is null)
-                _firmware ??= HostFirmware.OfLinuxLine(line[(dmi + VirtualHostLines.Dmi.Length)..]);
-            return true;
+                _firmware ??= HostFirmware.OfLinuxLine(line[(dmi + MachineLine.Mark.Length)..]);
+            return !MachineLine.LacksRelease(line);
         }
 
         if (isVirtual)
@@ -186,7 +186,9 @@ internal sealed class LogTraits
     }
 
     /// <summary>Whether a line says something that can be used.</summary>
-    public static bool Understands(ReadOnlySpan<char> line) => WidthTraits.Understands(line) || TryParse(line, out _, out _, out _, out _);
+    public static bool Understands(ReadOnlySpan<char> line) => WidthTraits.Understands(line)
+        || (line.Contains(MachineLine.Mark, StringComparison.Ordinal) && MachineLine.EndsWithDate(line))
+        || TryParse(line, out _, out _, out _, out _);
 
     /// <param name="line">From anywhere in a line.</param>
     /// <param name="subject">What it tells of.</param>

@@ -90,6 +90,9 @@ public sealed record PciLog
     /// 04/01/2014</c>. The first 64.</summary>
     public ImmutableArray<LogFact<string>> Machines { get; init => field = Given.Array(value); } = [];
 
+    /// <summary>What Linux calls the hypervisor that it runs under ("Hypervisor detected: Xen HVM"), of each boot. The first 64.</summary>
+    internal ImmutableArray<LogFact<string>> Hypervisors { get; init => field = Given.Array(value); } = [];
+
     /// <summary>What a Linux in an HVM guest of Xen had QEMU take away, because it has drivers of its own for it. The first 64.</summary>
     public ImmutableArray<UnpluggedSighting> Unplugged { get; init => field = Given.Array(value); } = [];
 
@@ -133,7 +136,6 @@ internal sealed class PciLogBuilder
     private const int MaxWords = 200;
     private const string OutOf = "PCI: out of ";
     private const string TooNarrow = "phys-bits too low";
-    private const string Dmi = "DMI: ";
     private const int MostMachines = 64;
     private const string Unplug = "platform_pci_unplug: ";
     private const string FirstProcess = " as init process";
@@ -144,7 +146,8 @@ internal sealed class PciLogBuilder
     /// <summary>One of these stands in every line that is looked at.</summary>
     public static readonly string[] Words =
     [
-        "pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, Dmi, Unplug, FirstProcess, Nvidia, RamMoved, .. FirmwareMapReader.Words,
+        "pci ", "pci_bus ", "pcieport ", OutOf, TooNarrow, MachineLine.Mark, VirtualHostLines.Detected, Unplug, FirstProcess, Nvidia, RamMoved,
+        .. FirmwareMapReader.Words,
         .. BuilderMemoryReader.Words,
     ];
 
@@ -152,6 +155,7 @@ internal sealed class PciLogBuilder
     private readonly ImmutableArray<PciSighting>.Builder _resources = ImmutableArray.CreateBuilder<PciSighting>();
     private readonly ImmutableArray<RootWindowSighting>.Builder _windows = ImmutableArray.CreateBuilder<RootWindowSighting>();
     private readonly ImmutableArray<LogFact<string>>.Builder _machines = ImmutableArray.CreateBuilder<LogFact<string>>();
+    private readonly ImmutableArray<LogFact<string>>.Builder _hypervisors = ImmutableArray.CreateBuilder<LogFact<string>>();
     private readonly ImmutableArray<UnpluggedSighting>.Builder _unplugged = ImmutableArray.CreateBuilder<UnpluggedSighting>();
     private readonly ImmutableArray<LogFact<int?>>.Builder _firstProcesses = ImmutableArray.CreateBuilder<LogFact<int?>>();
     private readonly ImmutableArray<MovedRamSighting>.Builder _moves = ImmutableArray.CreateBuilder<MovedRamSighting>();
@@ -185,6 +189,7 @@ internal sealed class PciLogBuilder
         FirmwarePanic = _panic,
         Refusal = _refusal,
         Machines = _machines.ToImmutable(),
+        Hypervisors = _hypervisors.ToImmutable(),
         Unplugged = _unplugged.ToImmutable(),
         FirstProcesses = _firstProcesses.ToImmutable(),
         FirmwareMaps = _maps.ToMaps(),
@@ -262,8 +267,11 @@ internal sealed class PciLogBuilder
             _panic ??= new(InputError.OneLine(line[panic..].Trim(), MaxWords), number);
         else if (line.IndexOf("Address space limit ") is >= 0 and int limit && line.Contains(TooNarrow, StringComparison.Ordinal))
             _refusal ??= new(InputError.OneLine(line[limit..].Trim(), MaxWords), number);
-        else if (line.IndexOf(Dmi) is >= 0 and int dmi && line.Contains(", BIOS ", StringComparison.Ordinal) && _machines.Count < MostMachines)
-            _machines.Add(new(InputError.OneLine(line[(dmi + Dmi.Length)..].Trim(), MaxWords), number));
+        else if (line.IndexOf(MachineLine.Mark) is >= 0 and int dmi && line.Contains(", BIOS ", StringComparison.Ordinal)
+            && _machines.Count < MostMachines)
+            _machines.Add(new(InputError.OneLine(line[(dmi + MachineLine.Mark.Length)..].Trim(), MaxWords), number));
+        else if (line.IndexOf(VirtualHostLines.Detected) is >= 0 and int detected && _hypervisors.Count < MostMachines)
+            _hypervisors.Add(new(InputError.OneLine(line[(detected + VirtualHostLines.Detected.Length)..].Trim(), MaxWords), number));
         else if (line.IndexOf(Unplug) is >= 0 and int unplug && _unplugged.Count < MostMachines)
             ReadUnplug(line[(unplug + Unplug.Length)..], number, LogPrefix.DomainOf(line));
         else if (line.IndexOf(RamMoved) is >= 0 and int moved && _moves.Count < MostMoves)

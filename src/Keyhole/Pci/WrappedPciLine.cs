@@ -6,8 +6,8 @@ using Keyhole.Reading;
 namespace Keyhole.Pci;
 
 /// <summary>
-/// A line of Linux's about a PCI function or a bus that a mail program has wrapped, held until what follows is known. Without that, a BAR whose
-/// <c>[mem …]</c> stands in the next line would be lost.
+/// A line of Linux's about a PCI function, a bus or its machine that a mail program has wrapped, held until what follows is known. Without that, a
+/// BAR whose <c>[mem …]</c> stands in the next line would be lost, and the release of a guest's firmware.
 /// </summary>
 internal sealed class WrappedPciLine
 {
@@ -42,6 +42,9 @@ internal sealed class WrappedPciLine
         ReadOnlySpan<char> next = CitedLine.Unmarked(line).Trim();
         if (next.IsEmpty || IsOwn(next))
             return false;
+        // What a machine calls itself ends with a date, by which alone the rest of it is known.
+        if (MachineLine.EndsAmid(_text) && !MachineLine.EndsWithDate(next))
+            return false;
         _text = $"{_text}{(SplitsWord(_text, next) ? "" : " ")}{next}";
         _pieces++;
         isWhole = _pieces == MaxPieces || !EndsAmid(_text);
@@ -72,7 +75,7 @@ internal sealed class WrappedPciLine
         if (bus >= 0)
             rest = line[bus..];
         else if (!KernelPciLine.TryFunction(line, out _, out rest))
-            return false;
+            return MachineLine.EndsAmid(line);
         rest = rest.Trim();
         int open = rest.LastIndexOf('[');
         if (open >= 0)

@@ -88,11 +88,11 @@ public static class FirmwareVerifier
         ArgumentNullException.ThrowIfNull(scan);
         var explanations = new List<Phrase>();
         BootVerification verification = CompareOnly(plan, observed, scan, explanations);
-        Phrase? otherPlatform = OtherPlatform.Of(observed, plan.Guest.Type, isDom0: false)
-            ?? OtherPlatform.Foreign(observed, plan.Guest.Type, scan.Pci.Machines);
+        Phrase? otherPlatform = OtherPlatform.OfFirmwareGuest(observed, plan.Guest.Type, scan.Pci);
         if (otherPlatform is null)
             explanations.InsertRange(0, Assumptions.Of(plan, observed));
-        if (plan.Platform.Traits.TakesSurroundings && NamedFirmware.In(MachineIn(observed, scan.Pci)) is { } named && plan.Firmware is { } forecast
+        NamedFirmware? firmware = plan.Platform.Traits.TakesSurroundings ? NamedFirmware.In(MachineIn(observed, scan.Pci)) : null;
+        if (firmware is { } named && plan.Firmware is { } forecast
             && (named.Contradicts(forecast, plan.Scenario.Qemu.Firmware) ?? named.OfSnapshot()) is { } words)
             explanations.Insert(0, words);
         if (OtherHvmGuest.OtherBios(plan, observed, scan) is { } otherBios)
@@ -108,7 +108,8 @@ public static class FirmwareVerifier
         else if (!verification.Agrees && verification.Findings.Any(static finding => finding.What != Verifier.OutcomeWhat))
             explanations.AddRange(RamTotal.IsAllThatDiffers(verification.Findings)
                 || PluggedFunctions.AreAllThatDiffers(verification.Findings, scan.Pci, observed) ? []
-                : OtherSurroundings.WithWhich(plan, observed, scan, MissingLines.Of(verification.Findings), LogExtent.Everything(verification)));
+                : OtherSurroundings.WithWhich(plan, observed, scan, MissingLines.Of(verification.Findings),
+                    firmware is { Changes: > 0 }, LogExtent.Everything(verification)));
         if (!verification.Agrees && otherPlatform is null)
         {
             explanations.AddRange(OtherHvmGuest.Of(plan, observed, scan, verification.Findings));

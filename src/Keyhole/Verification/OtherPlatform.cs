@@ -20,37 +20,66 @@ internal static class OtherPlatform
         // Kernels before 4.12 say so in a PVH guest, too.
         if (type == GuestType.Hvm && told == GuestType.Pvh)
             return null;
-        return $"The log is of {Named(type, isDom0)} (line {said.Line}: its kernel runs on {InputError.OneLine(said.Value, 40)}), and "
-            + $"{Named(told, isDom0)} was told: another one lays its memory out, so what differs says nothing. Give its configuration with "
-            + $"{Setting.Guest}.";
+        return OtherType(Named(type, isDom0), new($"its kernel runs on {InputError.OneLine(said.Value, 40)}", said.Line), told, isDom0);
     }
 
-    /// <summary>The same of a guest of another hypervisor than KVM and Xen, by what its machine calls itself: what Linux calls the hypervisor proves
-    /// nothing, as QEMU can bear Hyper-V's name.</summary>
-    /// <param name="observed">The boot.</param>
-    /// <param name="told">The type that was told.</param>
-    /// <param name="machines">What machines call themselves in the log.</param>
-    public static Phrase? Foreign(ObservedBoot observed, GuestType told, IEnumerable<LogFact<string>> machines)
+    /// <summary>The same of a guest whose map its firmware or its domain builder makes. Proven by what its machine calls itself, or else by what its
+    /// kernel says of the hypervisor, of what it runs on: QEMU can bear the names of Hyper-V and Xen there.</summary>
+    public static Phrase? OfFirmwareGuest(ObservedBoot observed, GuestType told, PciLog log)
     {
-        foreach (LogFact<string> machine in machines)
+        if (OfBoot(observed, log.Machines) is { } machine)
         {
-            if (machine.Line < observed.FirstLine || machine.Line > observed.LastLine)
-                continue;
+            string words = machine.Value.TrimStart();
             foreach ((string start, string name) in s_foreign)
             {
-                if (machine.Value.StartsWith(start, StringComparison.Ordinal))
-                    return $"The log is of a guest of {name} (line {machine.Line}: {InputError.Quote(machine.Value)}), and "
+                if (words.StartsWith(start, StringComparison.Ordinal) && !words.Contains(BareMetal, StringComparison.Ordinal))
+                    return $"The log is of a guest of {name} (line {machine.Line}: {InputError.Quote(words)}), and "
                         + $"{Named(told, isDom0: false)} was told: another hypervisor lays its guests out, so what differs says nothing. There is no "
                         + $"forecast for {name}.";
             }
+
+            bool isXens = words.StartsWith(XensMachine, StringComparison.Ordinal);
+            if (isXens || words.StartsWith(QemusMachine, StringComparison.Ordinal))
+                return (isXens ? GuestType.Hvm : GuestType.Kvm) == told ? null
+                    : OtherType(isXens ? Named(GuestType.Hvm, isDom0: false) : "a guest that QEMU runs without Xen",
+                        new(InputError.Quote(words), machine.Line), told);
+        }
+
+        if (Of(observed, told, isDom0: false) is { } runsOn)
+            return runsOn;
+        return OfBoot(observed, log.Hypervisors) is { } detected && TypeOf(detected.Value) is { } type && type != told
+            && (type != GuestType.Hvm || told != GuestType.Pvh)
+            ? OtherType(Named(type, isDom0: false), new($"its hypervisor is {InputError.OneLine(detected.Value, 40)}", detected.Line), told)
+            : null;
+    }
+
+    private static LogFact<string>? OfBoot(ObservedBoot observed, IEnumerable<LogFact<string>> facts)
+    {
+        foreach (LogFact<string> fact in facts)
+        {
+            if (fact.Line >= observed.FirstLine && fact.Line <= observed.LastLine)
+                return fact;
         }
 
         return null;
     }
 
+    private static Phrase OtherType(string seen, LogFact<string> proof, GuestType told, bool isDom0 = false) =>
+        $"The log is of {seen} (line {proof.Line}: {proof.Value}), and {Named(told, isDom0)} was told: another one lays its memory out, so what "
+            + $"differs says nothing. Give its configuration with {Setting.Guest}.";
+
+    /// <summary>What hvmloader and QEMU write into SMBIOS where nobody says otherwise.</summary>
+    private const string XensMachine = "Xen HVM domU";
+    private const string QemusMachine = "QEMU Standard PC (";
+
+    /// <summary>Amazon's machines without a hypervisor bear its name, too.</summary>
+    private const string BareMetal = ".metal";
+
     private static readonly (string Start, string Name)[] s_foreign =
     [
         ("VMware, Inc. VMware", "VMware"), ("Microsoft Corporation Virtual Machine", "Hyper-V"), ("innotek GmbH VirtualBox", "VirtualBox"),
+        ("Cloud Hypervisor ", "Cloud Hypervisor"), ("ChromiumOS crosvm", "crosvm"), ("Amazon EC2 ", "Amazon EC2"),
+        ("Google Google Compute Engine", "Google Compute Engine"), ("BHYVE", "bhyve"), ("FreeBSD BHYVE", "bhyve"),
     ];
 
     /// <summary>Linux' drivers/pci/xen-pcifront.c gives up at once in any domain but a PV guest.</summary>

@@ -45,8 +45,9 @@ internal static class OtherSurroundings
     /// how many processors there are, who made them. Where all that the log shows then agrees, that is said.
     /// </summary>
     /// <param name="missing">What is said where lines may be missing; null where that explains nothing.</param>
+    /// <param name="isBetween">Whether the log names a firmware that is between two releases.</param>
     /// <param name="everything">What of the log agrees then: of one that is cut no more than it has.</param>
-    public static IEnumerable<Phrase> WithWhich(Plan plan, ObservedBoot observed, LogScan scan, string? missing, string everything)
+    public static IEnumerable<Phrase> WithWhich(Plan plan, ObservedBoot observed, LogScan scan, string? missing, bool isBetween, string everything)
     {
         if (missing is not null)
             yield return missing;
@@ -122,8 +123,8 @@ internal static class OtherSurroundings
             yield return $"{everything} agrees where the guest's processor is one of {OneOf(others)}.";
         if (pairs.Length + others.Length == 0)
             yield return "With none of the usual address widths, makers and numbers of processors, releases of the firmware and releases of QEMU "
-                + $"does everything agree: what differs has another reason, such as {(missing is null ? "" : "lines that are missing, ")}other "
-                + "devices or another machine type than was told.";
+                + $"does everything agree: what differs has another reason, such as {(isBetween ? "its firmware, which is between two releases, " : "")}"
+                + $"{(missing is null ? "" : "lines that are missing, ")}other devices or another machine type than was told.";
 
         static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware
             : throw new InvalidOperationException(name);
