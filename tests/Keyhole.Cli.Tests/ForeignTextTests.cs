@@ -78,6 +78,19 @@ public sealed class ForeignTextTests
     }
 
     [TestMethod]
+    [DataRow("déc. 11 17:39:08 vm0 kernel: ", "\"déc. 11 17:39:08 vm0 kernel: BIOS")]
+    [DataRow("12月 11 17:39:08 vm0 kernel: ", "\"12月 11 17:39:08 vm0 kernel: BIOS")]
+    public void A_logs_line_is_quoted_in_its_own_letters(string stamp, string quoted)
+    {
+        string log = $"{stamp}Linux version 6.5.0-5-amd64 (debian-kernel>\n{stamp}BIOS-provided physical RAM map:\n"
+            + $"{stamp}BIOS-e820: [mem 0x0000000000000000-0x00000>\n{stamp}BIOS-e820: [mem 0x0000000000030000-0x00000>\n";
+
+        Assert.Contains(quoted, CommandRun.WithInput(Encoding.UTF8.GetBytes(log), "show", "--host", "-").Errors);
+        Assert.Contains("\"d?c. 11", CommandRun.WithInput(Encoding.Latin1.GetBytes(log.Replace(stamp, "d\u0085c. 11 17:39:08 vm0 kernel: ",
+            StringComparison.Ordinal)), "show", "--host", "-").Errors);
+    }
+
+    [TestMethod]
     public void The_value_in_JSON_is_the_guests_own()
     {
         byte[] config = Encoding.UTF8.GetBytes("name=\"a\u202e\u009b\u200bü'<>\"\nmemory=512\n");

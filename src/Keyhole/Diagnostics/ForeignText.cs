@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 using System;
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -27,6 +28,8 @@ public static class ForeignText
 
     private static string Shown(ReadOnlySpan<char> text)
     {
+        if (AsUtf8(text) is { } decoded)
+            text = decoded;
         var shown = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
         {
@@ -35,6 +38,28 @@ public static class ForeignText
         }
 
         return shown.ToString();
+    }
+
+    /// <summary>Logs are read byte by byte, a character each: where the bytes beyond ASCII are all UTF-8, what they mean. A character that is cut at
+    /// the end is left out. Null where there is a byte that is not, or a character that is no byte.</summary>
+    private static string? AsUtf8(ReadOnlySpan<char> text)
+    {
+        if (text.ContainsAnyExceptInRange('\0', '\u00ff'))
+            return null;
+        byte[] bytes = Encoding.Latin1.GetBytes(text.ToString());
+        var decoded = new StringBuilder(text.Length);
+        for (ReadOnlySpan<byte> rest = bytes; !rest.IsEmpty;)
+        {
+            OperationStatus status = Rune.DecodeFromUtf8(rest, out Rune rune, out int length);
+            if (status == OperationStatus.InvalidData)
+                return null;
+            if (status == OperationStatus.NeedMoreData)
+                break;
+            decoded.Append(rune);
+            rest = rest[length..];
+        }
+
+        return decoded.ToString();
     }
 
     /// <summary>Whether a character has no shape of its own: controls (C0, DEL, C1), marks that turn the direction of writing, what has no width, and
