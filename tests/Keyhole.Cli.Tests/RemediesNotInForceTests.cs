@@ -163,6 +163,8 @@ public sealed class RemediesNotInForceTests
 
     [TestMethod]
     [DataRow("(XEN) IVHD Error: Invalid IO-APIC 0xff\n(XEN) AMD-Vi: Error initialization\n", "ivrs_ioapic", "switch on VT-d")]
+    [DataRow("(XEN) No southbridge IO-APIC found in IVRS table\n(XEN) AMD-Vi: Error initialization\n", "iommu=no-intremap on Xen's command line",
+        "update the host's firmware")]
     [DataRow("(XEN) Failed to parse ACPI DMAR.  Disabling VT-d.\n", "the firmware's tables on it are wrong", "switch on VT-d")]
     [DataRow("", "switch on VT-d", "the firmware's tables")]
     public void An_IOMMU_that_Xen_found_and_cannot_use_is_not_to_be_switched_on(string lines, string told, string notTold)
@@ -175,6 +177,34 @@ public sealed class RemediesNotInForceTests
 
         Assert.Contains(told, text);
         Assert.DoesNotContain(notTold, text);
+    }
+
+    [TestMethod]
+    [DataRow(" hugepagesz=1G hugetlb_cma=68G", "/dev/hugepages", true)]
+    [DataRow(" hugepagesz=1G hugepages=68", "/dev/hugepages", false)]
+    [DataRow(" hugepagesz=1G hugetlb_cma=68G", "/dev/shm/ram", false)]
+    public void Huge_pages_of_CMA_are_why_RAM_was_not_pinned(string options, string file, bool isTold)
+    {
+        string text = Flat(Plan(Boot("5.15.0", "", options), Kvm.Replace(" -device pcie", $" -machine memory-backend=m -object "
+            + $"memory-backend-file,id=m,size=4G,mem-path={file} -device pcie", StringComparison.Ordinal)
+            + "qemu-system-x86_64: -device vfio-pci,host=01:00.0,bus=r1: VFIO_MAP_DMA failed: Cannot allocate memory\n"));
+
+        Assert.Contains("Linux did not pin the guest's RAM for the device", text);
+        Assert.AreEqual(isTold, text.Contains("remedy: boot the host with hugepages= in place of hugetlb_cma=", StringComparison.Ordinal), text);
+        Assert.AreEqual(!isTold, text.Contains("RLIMIT_MEMLOCK", StringComparison.Ordinal), text);
+    }
+
+    [TestMethod]
+    [DataRow("/root/OVMF/OVMF_CODE.fd", false)]
+    [DataRow("/usr/share/pve-edk2-firmware/OVMF_CODE_4M.fd", true)]
+    public void Proxmoxs_package_says_nothing_of_a_firmware_that_is_not_in_it(string file, bool isPackages)
+    {
+        string text = Flat(Plan(Boot("6.2.16-3-pve", ""), "bios: seabios\nmachine: pc-q35-7.2\nmemory: 4096\nhostpci0: 0000:01:00.0,pcie=1\n"
+            + $"args: -drive 'if=pflash,unit=0,format=raw,readonly=on,file={file}'\n"));
+
+        Assert.AreEqual(isPackages, text.Contains("dpkg -l pve-edk2-firmware-ovmf", StringComparison.Ordinal), text);
+        Assert.AreEqual(!isPackages, text.Contains("the file is in no distribution's folder, and of another release perhaps",
+            StringComparison.Ordinal), text);
     }
 
     [TestMethod]

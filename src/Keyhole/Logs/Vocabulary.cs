@@ -32,7 +32,8 @@ internal static class Vocabulary
     public const string DroppedWindow = "ignoring host bridge window ";
     public const string NoIommu = "I/O virtualisation disabled";
     /// <summary>What Xen says of an IOMMU that it found and cannot use.</summary>
-    public static readonly ImmutableArray<string> IommuFailures = ["IVHD Error", "AMD-Vi: Error", "Failed to parse ACPI DMAR"];
+    public static readonly ImmutableArray<string> IommuFailures = ["IVHD Error", NoSouthbridge, "AMD-Vi: Error", "Failed to parse ACPI DMAR"];
+    public const string NoSouthbridge = "No southbridge IO-APIC found in IVRS table";
 
     public const string IommuInUse = "I/O virtualisation enabled";
     public const string CommandLine = "Command line:";

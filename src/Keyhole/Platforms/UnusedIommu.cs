@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using Keyhole.Diagnostics;
 using Keyhole.Guests;
+using Keyhole.Logs;
 
 namespace Keyhole.Platforms;
 
@@ -33,8 +35,16 @@ internal static class UnusedIommu
         ProblemCodes.GuestDoesNotStart,
         $"the guest is not created: {words} (Xen uses no IOMMU on this host: its log says "
             + $"{(host.Traits.IommuFailure is { } why ? $"{InputError.Quote(why)} and " : "")}\"I/O virtualisation disabled\")",
-        Remedy: host.Traits.IommuFailure is { } ? "Xen found the IOMMU, and the firmware's tables on it are wrong: update the host's firmware"
-                + (host.Traits.IommuFailure.Contains("IO-APIC", System.StringComparison.Ordinal)
-                    ? "; a wrong IO-APIC ivrs_ioapic[…]= on Xen's command line corrects" : "")
+        Remedy: host.Traits.IommuFailure is { } failure ? RemedyOf(failure)
             : "switch on VT-d or AMD-Vi (IOMMU) in the host's firmware, see that Xen's command line has no iommu=off, and start the host again");
+
+    /// <remarks>Source: Xen's drivers/passthrough/amd/iommu_acpi.c (parse_ivrs_table): it looks for that IO-APIC for interrupt remapping
+    /// alone.</remarks>
+    private static string RemedyOf(string failure) =>
+        failure.StartsWith(Vocabulary.NoSouthbridge, StringComparison.Ordinal)
+            ? "Xen gives the IOMMU up for interrupt remapping alone: with iommu=no-intremap on Xen's command line it uses it without that (a guest "
+                + "with a device can then send any interrupt: for guests that are trusted)"
+            : "Xen found the IOMMU, and the firmware's tables on it are wrong: update the host's firmware"
+                + (failure.Contains("IO-APIC", StringComparison.Ordinal)
+                    ? "; a wrong IO-APIC ivrs_ioapic[…]= on Xen's command line corrects" : "");
 }

@@ -53,7 +53,7 @@ internal static class QemuStart
         if (DeviceIn(words) is { } named && OthersOf(guest, named) is { } others)
             yield return $"{named} is none of the guest's devices ({others}): the words are of another guest, or of an earlier state of this one.";
         Problem[] known = [.. plan.Problems.Where(problem => IsBehind(problem, expected, words))];
-        (string? cause, string? remedy) = QemuHostWords.CauseOf(guest, words, plan.Scenario.Host.Traits.Complaints);
+        (string? cause, string? remedy) = QemuHostWords.CauseOf(guest, words, plan.Scenario.Host.Traits);
         // What was read with the guest has it already.
         if (cause is not null && !known.Any(problem => problem.Message.Contains(cause, StringComparison.Ordinal)))
         {

@@ -94,6 +94,7 @@ internal sealed partial class QemuArguments
             EmulatorText = InputError.OneLine(_emulatorText, 200),
             HostKernel = _hostKernel,
             HugePageBytes = _hugePageBytes,
+            HasHugePages = _hugePageBytes is not null || _options.Any(static option => IsOfHugePages(option.Name.TrimStart('-'), option.Value ?? "")),
             LastWords = _lastWords,
             Refusal = _refusal is not null ? _refusal
                 : _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,

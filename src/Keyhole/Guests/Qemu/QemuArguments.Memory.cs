@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using Keyhole.Diagnostics;
 using static Keyhole.Diagnostics.InputErrorCode;
 
@@ -98,4 +99,15 @@ internal sealed partial class QemuArguments
             Fail(OutOfRange, at, $"{InputError.Quote(value)} is not a valid number of {what}", $"write 1 to {MostProcessors}");
         }
     }
+
+    /// <summary>Whether an option makes RAM of a file in hugetlbfs, which is mounted at /dev/hugepages, or of huge pages without a file.</summary>
+    private static bool IsOfHugePages(string name, string value) => name switch
+    {
+        "mem-path" => value.Contains(HugeFolder, StringComparison.Ordinal),
+        "object" => (value.Contains("mem-path", StringComparison.Ordinal) && value.Contains(HugeFolder, StringComparison.Ordinal))
+            || value.Contains("hugetlb=on", StringComparison.Ordinal) || value.Contains("\"hugetlb\":true", StringComparison.Ordinal),
+        _ => false,
+    };
+
+    private const string HugeFolder = "huge";
 }

@@ -86,7 +86,10 @@ public static class QemuFirmwareGuess
         bool isDebians = Has(emulatorText, "Debian") || Has(emulatorText, "ubuntu") || (Has(file, "/usr/share/OVMF/") && !isInOthersFolder);
         // What QEMU itself brings along has names of its own; who has other names (Arch, SUSE, Nix, Gentoo) has built it.
         bool isOthers = file.Length > 0 && !FileName(file).StartsWith("edk2-", StringComparison.Ordinal);
-        bool isProxmox = Has(emulatorText, "pve") || Has(file, "pve-edk2");
+        // A file that no package installs is of whoever put it there, whatever the host is.
+        bool isOwn = name == FirmwareName.Ovmf && file.StartsWith('/')
+            && !s_packagesFolders.Any(folder => file.StartsWith(folder, StringComparison.Ordinal));
+        bool isProxmox = (Has(emulatorText, "pve") && !isOwn) || Has(file, "pve-edk2");
         if (name == FirmwareName.SeaBios)
         {
             // Proxmox ships QEMU's own file.
@@ -100,17 +103,23 @@ public static class QemuFirmwareGuess
         if (QemuFirmwareProducts.IsLxds(file))
             return QemuFirmwareProducts.Lxds(file, emulator, isAssumed);
         if (isRedHats)
-            return QemuFirmwareProducts.RedHats(emulator, isAssumed, release);
+            return Doubted(QemuFirmwareProducts.RedHats(emulator, isAssumed, release));
         if (isFedoras)
-            return QemuFirmwareProducts.Fedoras(emulator, isAssumed, release);
+            return Doubted(QemuFirmwareProducts.Fedoras(emulator, isAssumed, release));
         if (isDebians)
-            return new(DebiansOvmf(emulator), [], $"which Debian and Ubuntu ship beside {release}");
+            return Doubted(new(DebiansOvmf(emulator), [], $"which Debian and Ubuntu ship beside {release}"));
         (int year, int month) = OwnEdk2(emulator);
         var own = new QemuFirmware(FirmwareName.Ovmf, year, month) { IsUpstream = true };
-        return new(own, isOthers ? [.. s_changing.Where(build => !own.IsSince(build.Major, build.Minor))] : [],
+        return Doubted(new(own, isOthers ? [.. s_changing.Where(build => !own.IsSince(build.Major, build.Minor))] : [],
             (emulator < s_carriesEdk2 ? $"the oldest that a QEMU came with, from {s_carriesEdk2} on" : $"which comes with {release}")
-                + (isOthers ? "; the distribution has its own, of another release perhaps" : ""));
+                + (isOthers && !isOwn ? "; the distribution has its own, of another release perhaps" : "")));
+
+        FirmwareChoice Doubted(FirmwareChoice choice) =>
+            isOwn ? choice with { Why = $"{choice.Why}; the file is in no distribution's folder, and of another release perhaps" } : choice;
     }
+
+    /// <summary>Where distributions keep what they install.</summary>
+    private static readonly string[] s_packagesFolders = ["/usr/", "/run/", "/nix/", "/gnu/", "/snap/", "/app/"];
 
     private static bool Has(string text, string part) => text.Contains(part, StringComparison.OrdinalIgnoreCase);
 

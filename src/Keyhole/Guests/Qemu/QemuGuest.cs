@@ -100,6 +100,9 @@ public sealed record QemuGuest
     /// <summary>The size of the huge pages that its RAM has to be of, where the source tells it; else null.</summary>
     internal ulong? HugePageBytes { get; init; }
 
+    /// <summary>Whether its RAM is huge pages, of whatever size.</summary>
+    internal bool HasHugePages { get; init; }
+
     /// <summary>The words with which QEMU ended, where the source is a log that has them; empty elsewhere.</summary>
     internal string LastWords { get; init; } = "";
 
@@ -136,7 +139,8 @@ public sealed record QemuGuest
     public bool Equals(QemuGuest? other) => other is not null
         && (Dialect, Name, MachineName, IsKvm, Emulator, EmulatorText, HostKernel) == (other.Dialect, other.Name, other.MachineName, other.IsKvm,
             other.Emulator, other.EmulatorText, other.HostKernel)
-        && (LeastEmulator, HugePageBytes, LastWords, Room) == (other.LeastEmulator, other.HugePageBytes, other.LastWords, other.Room)
+        && (LeastEmulator, HugePageBytes, HasHugePages, LastWords, Room)
+            == (other.LeastEmulator, other.HugePageBytes, other.HasHugePages, other.LastWords, other.Room)
         && Refusal == other.Refusal && Equals(Rules, other.Rules)
         && (FirmwareFile, Firmware, Cpu, Vga, HasNoDefaultVga, Machine) == (other.FirmwareFile, other.Firmware, other.Cpu, other.Vga,
             other.HasNoDefaultVga, other.Machine)

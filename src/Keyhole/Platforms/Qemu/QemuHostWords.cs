@@ -22,11 +22,24 @@ internal static class QemuHostWords
 
     private const string BadAddress = "Bad address";
 
+    private const string NotPinned =
+        "Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had no more";
+
     /// <summary>Characters of a line of QEMU's that are quoted: the reason stands at its end.</summary>
     private const int MostOfWords = 300;
 
     private const string ConsoleRemedy = "boot the host's Linux with initcall_blacklist=sysfb_init (Linux 5.15 and later; video=efifb:off alone no "
         + "longer helps): it has no console on that display then";
+
+    /// <summary>What keeps Linux from pinning, where something is known; null else.</summary>
+    private static string? CmaCause(QemuGuest guest, HostTraits traits) => guest.HasHugePages
+        && traits.KernelOptions is { } options && options.Any(static option => option.StartsWith(CmaOption, System.StringComparison.Ordinal))
+        ? "Linux did not pin the guest's RAM for the device: huge pages that come from hugetlb_cma=, which is on the host's command line, are kept "
+            + "movable"
+        : null;
+
+    private const string CmaOption = "hugetlb_cma=";
+    private const string CmaRemedy = "boot the host with hugepages= in place of hugetlb_cma=";
 
     private static string MemoryLockRemedy(QemuGuest guest) => OwnWords.MemoryLock(guest.Dialect) is { } setting
         ? $"look for \"RLIMIT_MEMLOCK … exceeded\" in the host's log: with it, raise what QEMU may lock ({setting}); without it, give the guest less "
@@ -39,7 +52,7 @@ internal static class QemuHostWords
         HostComplaints said = scenario.Host.Traits.Complaints;
         QemuDevice[] given = [.. machine.Devices.Where(HostFunctions.IsOne)];
         QemuStops.ReportIommu(scenario, guest, machine, problems);
-        ReportLastWords(guest, said, problems);
+        ReportLastWords(guest, scenario.Host.Traits, problems);
         ReportMemoryLock(guest, machine, said, given.Length > 0, problems);
         foreach (TakenWindow window in said.Taken)
         {
@@ -55,7 +68,7 @@ internal static class QemuHostWords
 
         ReportHugePages(guest, machine, said, problems);
         if (given.Length > 0)
-            ReportMapFailures(guest, machine, limits, said, problems);
+            ReportMapFailures(guest, machine, limits, scenario.Host.Traits, problems);
     }
 
     /// <summary>/proc/iomem shows what is so now: a driver that loads later finds it so.</summary>
@@ -73,8 +86,10 @@ internal static class QemuHostWords
         && range.Start >= memory.LowEnd && !range.Overlaps(memory.High) && (range.End <= Frames.FourGiB || range.Start >= memory.RamEnd);
 
     private static void ReportMapFailures(
-        QemuGuest guest, QemuMachine machine, QemuLimits limits, HostComplaints said, List<Problem> problems)
+        QemuGuest guest, QemuMachine machine, QemuLimits limits, HostTraits traits, List<Problem> problems)
     {
+        HostComplaints said = traits.Complaints;
+        string? cma = CmaCause(guest, traits);
         const int noMemory = 12;
         const int invalid = 22;
         // The last words of this guest's own log say it already.
@@ -106,7 +121,7 @@ internal static class QemuHostWords
                 $"[0x{range.Start:x}, 0x{range.End:x}){more}");
             string cause = failures.Key switch
             {
-                noMemory => ": Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had no more",
+                noMemory => $": {cma ?? NotPinned}",
                 invalid when isBeyond => $": beyond the {limits.IommuBits} address bits that the host's IOMMU has",
                 invalid when isKept => ": AMD's HyperTransport range, which the host's IOMMU keeps for the platform",
                 invalid => ": addresses that the host's IOMMU does not have, or keeps for the platform (DMAR's \"Host address width\" tells how "
@@ -120,24 +135,24 @@ internal static class QemuHostWords
                     + (IsBar(machine, range) && !said.MapFailures.Any(one => one.IsOfKvm && one.Address == highest.Address) ? BarAlone : ""),
                 range.Start,
                 range.End,
-                failures.Key == noMemory && said.ExceededLock is null ? MemoryLockRemedy(guest) : null));
+                failures.Key != noMemory ? null : cma is not null ? CmaRemedy : said.ExceededLock is null ? MemoryLockRemedy(guest) : null));
         }
     }
 
-    private static void ReportLastWords(QemuGuest guest, HostComplaints said, List<Problem> problems)
+    private static void ReportLastWords(QemuGuest guest, HostTraits traits, List<Problem> problems)
     {
         if (guest.LastWords.Length > 0)
-            problems.Add(LastWordsOf(guest, said));
+            problems.Add(LastWordsOf(guest, traits));
     }
 
     /// <summary>That a log of the guest's start ends with words of QEMU's.</summary>
-    internal static Problem LastWordsOf(QemuGuest guest, HostComplaints said)
+    internal static Problem LastWordsOf(QemuGuest guest, HostTraits traits)
     {
         // What ended a guest that ran may be a BAR that another device was to reach, and no RAM.
         bool isEnd = guest.LastWords.Contains(QemuLastWords.HardwareError, System.StringComparison.Ordinal)
             || guest.LastWords.Contains(QemuLastWords.SlotError, System.StringComparison.Ordinal);
         bool isFault = guest.LastWords.Contains(BadAddress, System.StringComparison.Ordinal);
-        (string? cause, string? remedy) = isEnd && isFault ? default : CauseOf(guest, guest.LastWords, said);
+        (string? cause, string? remedy) = isEnd && isFault ? default : CauseOf(guest, guest.LastWords, traits);
         return new(
             Severity.Error,
             ProblemCodes.GuestDoesNotStart,
@@ -147,7 +162,7 @@ internal static class QemuHostWords
     }
 
     /// <summary>What stands behind such words, and what to do; nulls where they alone do not tell.</summary>
-    internal static (string? Cause, string? Remedy) CauseOf(QemuGuest guest, string words, HostComplaints said)
+    internal static (string? Cause, string? Remedy) CauseOf(QemuGuest guest, string words, HostTraits traits)
     {
         if (words.Contains(BadAddress, System.StringComparison.Ordinal))
             return ("Linux could not get the pages behind that part of the guest's RAM, as with a file on a filesystem that is full, or huge pages "
@@ -164,8 +179,8 @@ internal static class QemuHostWords
         if (words.Contains("backing store", System.StringComparison.Ordinal))
             return ("Linux had not as many pages as that part of the guest's RAM takes, as where too few huge pages are left",
                 "look how many are left: HugePages_Free in /proc/meminfo");
-        return ("Linux did not pin the guest's RAM for the device; either QEMU may lock less memory than that, or the host had no more",
-            said.ExceededLock is null ? MemoryLockRemedy(guest) : null);
+        return CmaCause(guest, traits) is { } cma ? (cma, CmaRemedy)
+            : (NotPinned, traits.Complaints.ExceededLock is null ? MemoryLockRemedy(guest) : null);
     }
 
     private static void ReportMemoryLock(QemuGuest guest, QemuMachine machine, HostComplaints said, bool hasDevice, List<Problem> problems)

@@ -37,7 +37,7 @@ internal static class QemuStops
 
         if (QemuRepeatedDevice.WordsOf(guest, machine) is { } twice)
             return $"{QemuRepeatedDevice.ProblemOf(twice).Message}; {QemuRepeatedDevice.ProblemOf(twice).Remedy}";
-        Problem last = QemuHostWords.LastWordsOf(guest, scenario.Host.Traits.Complaints);
+        Problem last = QemuHostWords.LastWordsOf(guest, scenario.Host.Traits);
         return last.Remedy is { } remedy ? $"{last.Message}; {remedy}"
             : $"{last.Message}; no setting was tried, for what brought it about is not told";
     }
