@@ -34,20 +34,31 @@ public static class GuestReader
             return InputError.NothingInIt(sourceName, null, "the file is empty", $"give {Formats}");
         if (ForeignGuestFile.OfBytes(input, text, sourceName, Formats) is { } noText)
             return noText;
+        bool isMail = MailedGuest.IsOne(text);
+        // A command in the mail itself is the guest's, whatever is attached; an equals sign stands in each.
+        if (isMail && (!IsQemu(text) || text.Contains("=3D", StringComparison.Ordinal)))
+        {
+            if (!MailedGuest.Decoded(input, sourceName).TryGet(out input, out error))
+                return error;
+            text = input.Decode();
+        }
+
         if (JsonLogLines.Unwrapped(text) is { } logged && IsQemu(logged))
             return QemuCommandLine.Read(logged, sourceName);
         bool isXml = start[0] == '<';
         if (XmlAmidText(text, isXml, out int around) is { } xml)
             return Around(LibvirtDomain.Read(xml, sourceName), around);
         bool isConf = !isXml && (ProxmoxConfig.IsOne(text) || ProxmoxConfig.IsAmidText(text, out _));
-        if (!isXml && !isConf && !QemuCommandText.NamesProgram(text) && OtherCommands.Of(text, sourceName) is { } other)
+        if (!isXml && !isConf && !isMail && !QemuCommandText.NamesProgram(text) && OtherCommands.Of(text, sourceName) is { } other)
             return other;
         if (!isXml && IsQemu(text))
             return QemuCommandLine.Read(input, sourceName);
         if (isXml)
             return LibvirtDomain.Read(input, sourceName);
-        if (!ProxmoxConfig.IsOne(text) && ProxmoxConfig.IsAmidText(text, out Range lines))
+        if ((isMail || !ProxmoxConfig.IsOne(text)) && ProxmoxConfig.IsAmidText(text, out Range lines))
             return Around(ProxmoxConfig.Read(text, sourceName, lines), LineOutside(text, lines));
+        if (isMail)
+            return Around(MailedGuest.Read(text, sourceName, Formats), 1);
         if (ForeignGuestFile.OfText(text, sourceName, Formats) is { } foreign)
             return foreign;
         if (ProxmoxConfig.IsOne(text))

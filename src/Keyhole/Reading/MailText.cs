@@ -122,7 +122,8 @@ internal sealed class MailText : Stream
         base.Dispose(disposing);
     }
 
-    private static bool IsMail(ReadOnlySpan<byte> head)
+    /// <summary>Whether it is a stored mail, or one of its parts is encoded.</summary>
+    public static bool IsMail(ReadOnlySpan<byte> head)
     {
         bool isStored = StartsWithField(head);
         foreach (Range at in head.Split((byte)'\n'))
