@@ -368,6 +368,63 @@ public sealed class BootVerbTests
     }
 
     [TestMethod]
+    [DataRow("6.1")]
+    [DataRow("3.4")]
+    public void Pages_behind_the_end_of_a_map_of_ones_own_are_told_to_be_lost_and_not_to_lie_above_4_GiB(string kernel)
+    {
+        CommandRun run = WithHost("0 8000000 ram\n", "--nr-pages", "65536", "--kernel", kernel, "--json");
+
+        JsonElement[] told = [.. run.Json().GetProperty("problems").EnumerateArray()];
+        JsonElement shortMap = told.Single(static problem => problem.GetProperty("code").GetString() == "map-too-short");
+        Assert.AreEqual("the map ends before 32768 of the guest's pages (128 MiB): the kernel does not use them, nor does it give them back to Xen",
+            shortMap.GetProperty("message").GetString());
+        Assert.AreEqual("install a map with as much RAM as the guest has pages", shortMap.GetProperty("remedy").GetString());
+        Assert.IsFalse(told.Any(static problem => problem.GetProperty("code").GetString() == "low-memory-lost"));
+        Assert.IsTrue(run.Json().GetProperty("account").EnumerateArray().Any(static line => line.GetProperty("pages").GetUInt64() == 32768
+            && line.GetProperty("what").GetString()!.StartsWith("lost: the map ends before them", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public void A_map_of_ones_own_whose_RAM_is_above_4_GiB_without_need_is_told_so_as_a_map_and_not_as_a_policy()
+    {
+        CommandRun run = WithHost("0 8000000 ram\n100000000 108000000 ram\n", "--nr-pages", "65536", "--json");
+
+        JsonElement lost = Single(run, "low-memory-lost");
+        Assert.StartsWith("only 128 MiB of 256 MiB are below 4 GiB: RAM ends at 0x8000000 in this map, where the host has 128 MiB more",
+            lost.GetProperty("message").GetString());
+        Assert.AreEqual("put more of its RAM there, as the policies punch and minimal do", lost.GetProperty("remedy").GetString());
+    }
+
+    [TestMethod]
+    public void Entries_of_a_map_of_ones_own_that_overlap_are_the_maps_and_not_the_hosts()
+    {
+        CommandRun run = WithHost("0 10000000 ram\n8000000 9000000 reserved\n", "--json");
+
+        JsonElement overlap = Single(run, "high-ram-overlap");
+        Assert.AreEqual("RAM at 0x0 overlaps the reserved entry at 0x8000000 of the same map: the guest's kernel takes 16 MiB of it for reserved",
+            overlap.GetProperty("message").GetString());
+        Assert.AreEqual("give each address one type, and RAM that this cuts off a place behind the rest", overlap.GetProperty("remedy").GetString());
+    }
+
+    private static JsonElement Single(CommandRun run, string code) => run.Json().GetProperty("problems").EnumerateArray()
+        .Single(problem => problem.GetProperty("code").GetString() == code);
+
+    /// <summary>On a host with RAM up to 2.75 GiB.</summary>
+    private static CommandRun WithHost(string map, params string[] options)
+    {
+        string host = Path.Combine(Path.GetTempPath(), $"keyhole-{Guid.NewGuid():N}.map");
+        File.WriteAllText(host, "0 9fc00 ram\n100000 b0000000 ram\nfec00000 fec01000 reserved\n");
+        try
+        {
+            return CommandRun.WithInput(Encoding.ASCII.GetBytes(map), ["boot", "--host", host, "--guest-map", "-", .. options]);
+        }
+        finally
+        {
+            File.Delete(host);
+        }
+    }
+
+    [TestMethod]
     public void Types_may_be_written_as_kernels_and_xl_write_them()
     {
         CommandRun run =

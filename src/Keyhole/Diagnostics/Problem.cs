@@ -156,6 +156,9 @@ public static class ProblemCodes
     /// <summary>Pages under holes go back to Xen, since the map has no RAM to move them to.</summary>
     public const string MemoryReleased = "memory-released";
 
+    /// <summary>The map ends before the guest's pages do: nobody has those behind it.</summary>
+    public const string MapTooShort = "map-too-short";
+
     /// <summary>Part of a memory target lies beyond maxmem: Xen gives no more.</summary>
     public const string BalloonBeyondMaximum = "balloon-beyond-maximum";
 

@@ -56,10 +56,17 @@ internal static class ForecastReview
                 $"the kernel gives {lost} pages ({ByteSize.ToText(lost << Frames.Shift)}) back to Xen: they are under holes of the map and it "
                     + (forecast.Request.Profile.Displaced == DisplacedPages.Release ? "gets nothing for them"
                         : "finds no RAM in the map to move them to"),
-                Remedy: OldKernelsRemedy(forecast, lost)
-                    // Nobody gives dom0 another map.
-                    ?? (forecast.Request.IsDom0 ? "give dom0 less memory (dom0_mem=)"
-                    : "install a map with as much RAM as the guest has pages"));
+                Remedy: OldKernelsRemedy(forecast, lost) ?? MoreRoom(forecast));
+        }
+
+        if (PagesLost(forecast) is var left and not 0)
+        {
+            yield return new(
+                Severity.Warning,
+                ProblemCodes.MapTooShort,
+                $"the map ends before {left} of the guest's pages ({ByteSize.ToText(left << Frames.Shift)}): the kernel does not use them, nor does "
+                    + "it give them back to Xen",
+                Remedy: MoreRoom(forecast));
         }
 
         if (RoomCut(forecast) is { } cut)
@@ -110,6 +117,13 @@ internal static class ForecastReview
 
     private static PfnRange FramesOf(BarVerdict verdict) =>
         PfnRange.FromBounds(Pfn.Containing(verdict.Bar.Start), Pfn.AtOrAbove(verdict.Bar.End));
+
+    private static ulong PagesLost(BootForecast forecast) =>
+        forecast.Account.FirstOrDefault(static line => line.What == PageAccount.Lost)?.PageCount ?? 0;
+
+    /// <summary>What helps where the map has too little RAM. Nobody gives dom0 another map.</summary>
+    private static string MoreRoom(BootForecast forecast) =>
+        forecast.Request.IsDom0 ? "give dom0 less memory (dom0_mem=)" : "install a map with as much RAM as the guest has pages";
 
     /// <summary>Of dom0 it is no news: its map is the machine's, whatever it may have.</summary>
     private static Problem? RoomCut(BootForecast forecast)

@@ -199,7 +199,7 @@ internal static class Forecaster
             PciGap = setUp ? result.PciGap : default,
             Moved = [.. events.Where(static happened => happened.Kind is BootEventKind.InitrdMoved or BootEventKind.P2mListMoved
                 or BootEventKind.NvsMoved).Select(Moved)],
-            Account = setUp ? PageAccount.Of(in result, request.PageCount, frames.P2m, kernelMap) : [],
+            Account = setUp ? PageAccount.Of(in result, request.PageCount, request.Map, frames.P2m, kernelMap) : [],
             Bars = setUp ? [.. request.Bars.Select(bar => Judge(bar, kernelMap, p2m))] : [],
             SwitchedOff = [.. SwitchedOff(arch)],
             Log = [.. StartLines(arch), .. KernelWords.Log(request.Profile, events, in result, kernelMap, request.Is32Bit)],

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
@@ -24,7 +25,9 @@ internal static class PageAccount
     public static ulong PagesOf(BootForecast forecast, string what) =>
         forecast.Account.Where(line => line.What == what).Aggregate(0UL, static (sum, line) => sum + line.PageCount);
 
-    public static ImmutableArray<AccountLine> Of(in SetupResult result, ulong pageCount, P2mRuns p2m, IReadOnlyList<E820Entry> kernelMap)
+    /// <param name="map">The map as it was given.</param>
+    public static ImmutableArray<AccountLine> Of(
+        in SetupResult result, ulong pageCount, ImmutableArray<E820Entry> map, P2mRuns p2m, IReadOnlyList<E820Entry> kernelMap)
     {
         PfnRange initial = PfnRange.FromBounds(default, new Pfn(result.PageCount));
         ulong inPlace = p2m.CountOf(P2mKind.Ram, initial);
@@ -39,13 +42,17 @@ internal static class PageAccount
             counted = rest.IsEmpty ? counted : rest.End;
         }
 
+        // Old kernels leave machine frames behind pages that are in no map.
+        ulong mapEnd = map.Concat(kernelMap).Select(static entry => entry.Range.End).DefaultIfEmpty().Max();
+        Pfn firstBehind = new(Math.Min(initial.End.Value, Pfn.AtOrAbove(mapEnd).Value));
+        ulong behindMap = p2m.CountOf(P2mKind.Ram, PfnRange.FromBounds(firstBehind, initial.End));
         var lines = ImmutableArray.CreateBuilder<AccountLine>();
         Add(Stays, usable);
-        Add(NotUsed, inPlace - usable);
+        Add(NotUsed, inPlace - usable - behindMap);
         Add(Moved, result.RemappedPages);
         Add(GivenBack, result.ReleasedPages);
         ulong known = inPlace + result.RemappedPages + result.ReleasedPages;
-        Add(Lost, result.PageCount > known ? result.PageCount - known : 0);
+        Add(Lost, behindMap + (result.PageCount > known ? result.PageCount - known : 0));
         Add(BeyondLimit, pageCount - result.PageCount);
         return lines.ToImmutable();
 

@@ -100,6 +100,7 @@ internal static class LostLineDoubts
         ProblemCodes.PciGap or ProblemCodes.GapOverHostRam => "which gaps its kernel takes for PCI devices",
         ProblemCodes.MemoryReleased => "whether its kernel has to give memory back",
         ProblemCodes.LibxlFails or ProblemCodes.TooManyEntries => "whether its map has too many entries",
+        ProblemCodes.MapTooShort => "whether its map reaches as far as its memory does",
         ProblemCodes.DoesNotFit => "whether its memory fits",
         ProblemCodes.ReservedDeviceMemory => "whether its RAM is where a device uses memory by itself",
         ProblemCodes.HoleCovered => "whether its RAM covers a hole of the host's",

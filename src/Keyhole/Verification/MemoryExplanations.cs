@@ -37,6 +37,8 @@ internal static class MemoryExplanations
                 + $"further up, so that they are not lost.";
         foreach (string text in Released(forecast, plan))
             yield return text;
+        foreach (Problem problem in forecast.Problems.Where(static problem => problem.Code == ProblemCodes.MapTooShort))
+            yield return $"Pages are lost: {problem.Message}. What to change: {problem.Remedy}.";
         if (NotManaged(forecast) is { } notManaged)
             yield return notManaged;
         foreach (string text in LeftOut(forecast, observed, plan, builder))
@@ -211,6 +213,7 @@ internal static class MemoryExplanations
         {
             (forecast.ReleasedPages - Math.Min(forecast.ReleasedPages, forecast.PopulatedPages), "given back to Xen"),
             (PageAccount.PagesOf(forecast, PageAccount.NotUsed), "reserved below 1 MiB and at the edges of holes"),
+            (PageAccount.PagesOf(forecast, PageAccount.Lost), "behind the map's end"),
             (PageAccount.PagesOf(forecast, PageAccount.BeyondLimit), "beyond what this kernel can manage"),
             (1UL, "the first page"),
         })

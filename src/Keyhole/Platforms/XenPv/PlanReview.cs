@@ -31,7 +31,7 @@ internal static class PlanReview
     {
         ReportLowMemory(policy, machineMap, guest, entries, problems);
         ReportKernel(entries, guest, problems);
-        ReportHighRam(guest, entries, problems);
+        ReportOverlaps(policy, guest, entries, problems);
         // A map that was given may be forecast without its host.
         if (!machineMap.IsEmpty)
             ReportGaps(machineMap, entries, problems);
@@ -154,24 +154,29 @@ internal static class PlanReview
     {
         ulong low = RamBelow(Frames.FourGiB, entries);
         ulong hostLow = SortedMap.BytesIn(ByteRange.FromBounds(0, Frames.FourGiB), machineMap.AsSpan(), static entry => entry.IsRam);
-        ulong possible = Math.Min(guest.MemoryKiB << 10, hostLow);
+        ulong all = guest.MemoryKiB << 10;
+        // What a map has RAM for nowhere is not lost to its holes: its forecast tells that.
+        if (!policy.Traits.IsToolstacksOwn)
+            all = Math.Min(all, RamBelow(ulong.MaxValue, entries));
+        ulong possible = Math.Min(all, hostLow);
         // Below 1 MiB every map differs by some pages; that is not what users miss.
         if (low + X86Layout.OneMiB >= possible)
             return;
-        (string below, string all) = ByteSize.ToTexts(low, guest.MemoryKiB << 10);
+        (string below, string whole) = ByteSize.ToTexts(low, all);
         if (!policy.Traits.IsToolstacksOwn)
         {
             ulong end = Sanitised(entries).Where(static entry => entry.IsRam && entry.Address < Frames.FourGiB)
                 .Select(static entry => Math.Min(entry.End, Frames.FourGiB)).LastOrDefault();
+            string where = policy is GivenMapPolicy ? "in this map" : "with this policy's hole";
             problems.Add(new(
                 Severity.Warning,
                 ProblemCodes.LowMemoryLost,
-                $"only {below} of {all} are below 4 GiB: RAM ends at {Hex(end)} with this "
-                    + $"policy's hole, where the host has {ByteSize.ToText(possible - low)} more: a device that can only address 32 bits, and a "
-                    + "32-bit kernel, have that much less",
+                $"only {below} of {whole} are below 4 GiB: RAM ends at {Hex(end)} {where}, where the host has "
+                    + $"{ByteSize.ToText(possible - low)} more: a device that can only address 32 bits, and a 32-bit kernel, have that much less",
                 end,
                 Frames.FourGiB,
-                "take the policy punch or minimal, which keep it"));
+                policy is GivenMapPolicy ? "put more of its RAM there, as the policies punch and minimal do"
+                    : "take the policy punch or minimal, which keep it"));
             return;
         }
 
@@ -180,7 +185,7 @@ internal static class PlanReview
         problems.Add(new(
             Severity.Warning,
             ProblemCodes.LowMemoryLost,
-            $"only {below} of {all} are below 4 GiB: the "
+            $"only {below} of {whole} are below 4 GiB: the "
                 + $"{Hosts.E820TypeNames.NameOf(first.Type)} region at {ByteSize.ToText(first.Address)} ({Hex(first.Address)}) costs the other "
                 + $"{ByteSize.ToText(possible - low)} that the host has there",
             first.Address,
@@ -188,8 +193,10 @@ internal static class PlanReview
             s_keepBothSides));
     }
 
-    private static void ReportHighRam(GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
+    private static void ReportOverlaps(IHolePolicy policy, GuestSpec guest, ImmutableArray<PlannedEntry> entries, List<Problem> problems)
     {
+        // Whoever wrote the map wrote both entries, wherever they are.
+        bool isGiven = policy is GivenMapPolicy;
         foreach (PlannedEntry ram in entries)
         {
             if (!ram.Entry.IsRam)
@@ -202,7 +209,8 @@ internal static class PlanReview
                     $"the RAM at {Hex(ram.Entry.Address)} runs past 2^64: Linux will not sanitise a map with such an entry",
                     ram.Entry.Address,
                     null,
-                    $"set {OwnWords.Most(guest.Toolstack)} to {OwnWords.Memory(guest.Toolstack)} or more"));
+                    isGiven ? (Phrase)"correct where that entry ends"
+                        : $"set {OwnWords.Most(guest.Toolstack)} to {OwnWords.Memory(guest.Toolstack)} or more"));
                 continue;
             }
 
@@ -212,15 +220,17 @@ internal static class PlanReview
                 if (other.Entry.IsRam || common.IsEmpty)
                     continue;
                 (ulong start, ulong end) = (common.Start, common.End);
+                string type = Hosts.E820TypeNames.NameOf(other.Entry.Type);
+                string taken = $"the guest's kernel takes {ByteSize.ToText(end - start)} of it for {type}";
                 problems.Add(new(
                     Severity.Warning,
                     ProblemCodes.HighRamOverlap,
-                    $"RAM at {Hex(ram.Entry.Address)} overlaps the host's {Hosts.E820TypeNames.NameOf(other.Entry.Type)} region: the guest's "
-                        + $"kernel takes {ByteSize.ToText(end - start)} of it for "
-                        + $"{Hosts.E820TypeNames.NameOf(other.Entry.Type)} and the guest has that much less",
+                    isGiven ? $"RAM at {Hex(ram.Entry.Address)} overlaps the {type} entry at {Hex(other.Entry.Address)} of the same map: {taken}"
+                        : $"RAM at {Hex(ram.Entry.Address)} overlaps the host's {type} region: {taken} and the guest has that much less",
                     start,
                     end,
-                    "give the guest less memory above 4 GiB, or install a map that puts high RAM after the host's"));
+                    isGiven ? "give each address one type, and RAM that this cuts off a place behind the rest"
+                        : "give the guest less memory above 4 GiB, or install a map that puts high RAM after the host's"));
             }
         }
     }
