@@ -59,7 +59,7 @@ internal static class ForecastReview
                 Remedy: OldKernelsRemedy(forecast, lost) ?? MoreRoom(forecast));
         }
 
-        if (PagesLost(forecast) is var left and not 0)
+        if (PageAccount.PagesOf(forecast, PageAccount.Lost) is var left and not 0)
         {
             yield return new(
                 Severity.Warning,
@@ -117,9 +117,6 @@ internal static class ForecastReview
 
     private static PfnRange FramesOf(BarVerdict verdict) =>
         PfnRange.FromBounds(Pfn.Containing(verdict.Bar.Start), Pfn.AtOrAbove(verdict.Bar.End));
-
-    private static ulong PagesLost(BootForecast forecast) =>
-        forecast.Account.FirstOrDefault(static line => line.What == PageAccount.Lost)?.PageCount ?? 0;
 
     /// <summary>What helps where the map has too little RAM. Nobody gives dom0 another map.</summary>
     private static string MoreRoom(BootForecast forecast) =>

@@ -123,7 +123,8 @@ internal static class OtherSurroundings
             yield return $"{everything} agrees where the guest's processor is one of {OneOf(others)}.";
         if (pairs.Length + others.Length == 0)
             yield return "With none of the usual address widths, makers and numbers of processors, releases of the firmware and releases of QEMU "
-                + $"does everything agree: what differs has another reason, such as {(isBetween ? "its firmware, which is between two releases, " : "")}"
+                + "does everything agree: what differs has another reason, such as "
+                + $"{(isBetween ? "its firmware, which is between two releases, " : "")}"
                 + $"{(missing is null ? "" : "lines that are missing, ")}other devices or another machine type than was told.";
 
         static QemuFirmware Firmware(string name) => QemuFirmware.TryParse(name, out QemuFirmware firmware) ? firmware

@@ -159,7 +159,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
         }
     }
 
-    private static string NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
+    private static ErrorText NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
 
     /// <summary>What to write where a shell would fill in an option's value.</summary>
     private static string ExampleOf(ReadOnlySpan<char> option) => option switch
@@ -183,7 +183,7 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             or "vga" or "nic" or "net" or "readconfig";
         if (isDecisive && value.NeedsShell && !QemuShellValues.AreHarmless(name, value.Text))
         {
-            Fail(NotSupported, value, $"{NeedsShell(value)}, and the map depends on {option.Text}", $"write {ExampleOf(name)}: {OnlyParsed}");
+            Fail(NotSupported, value, $"{InputError.Quote(value.Text)} is filled in by a shell, and the map depends on {option.Text}", $"write {ExampleOf(name)}: {OnlyParsed}");
             return;
         }
 
