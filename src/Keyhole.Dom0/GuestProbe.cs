@@ -100,7 +100,7 @@ public sealed class GuestProbe(LiveMachine machine, IXenControl xen, GuestReques
             if (launcher.HasVanished && !EndsWithVerdict(guest.Console))
                 return NotKnown("the probe was taken away while it ran (xl destroy?)", "probe again");
             return guest.Console.Contains('\n', StringComparison.Ordinal) && !guest.Console.Contains(ProbeReportReader.Mark, StringComparison.Ordinal)
-                ? NotKnown("what was started is no probe: its words are none of a probe's", "name the probe's own image, or leave out --image")
+                ? NotKnown("what was started is no probe: its words are none of a probe's", "take the probe's own image")
                 : Judge(guest, LiveMap.Of(boot));
         }
         finally

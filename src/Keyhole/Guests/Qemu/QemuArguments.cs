@@ -183,7 +183,8 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             or "vga" or "nic" or "net" or "readconfig";
         if (isDecisive && value.NeedsShell && !QemuShellValues.AreHarmless(name, value.Text))
         {
-            Fail(NotSupported, value, $"{InputError.Quote(value.Text)} is filled in by a shell, and the map depends on {option.Text}", $"write {ExampleOf(name)}: {OnlyParsed}");
+            Fail(NotSupported, value, $"{InputError.Quote(value.Text)} is filled in by a shell, and the map depends on {option.Text}",
+                $"write {ExampleOf(name)}: {OnlyParsed}");
             return;
         }
 
