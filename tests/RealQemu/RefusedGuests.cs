@@ -216,7 +216,7 @@ public static class RefusedGuests
         ("-M q35 -device scsi-hd", "No 'SCSI' bus found for device 'scsi-hd'"),
         ("-M q35 -device virtio-scsi-pci -device scsi-hd", "drive property not set"),
         ("-M pc -device lsi -drive id=d,if=none,file=null-co://,format=raw -device scsi-hd,drive=d", null),
-        ("-M pc -usb -device usb-uas -drive id=d,if=none,file=null-co://,format=raw -device scsi-hd,drive=d", null),
+        ("-M pc -device qemu-xhci -device usb-uas -drive id=d,if=none,file=null-co://,format=raw -device scsi-hd,drive=d", null),
         ("-M q35 -chardev null,id=c -device virtserialport,chardev=c", "No 'virtio-serial-bus' bus found for device 'virtserialport'"),
         ("-M q35 -chardev null,id=c -device virtio-serial -device virtserialport,chardev=c", null),
         ("-M q35 -device virtio-blk-pci", "drive property not set"),
