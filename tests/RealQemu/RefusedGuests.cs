@@ -220,6 +220,8 @@ public static class RefusedGuests
         ("-M q35 -chardev null,id=c -device virtserialport,chardev=c", "No 'virtio-serial-bus' bus found for device 'virtserialport'"),
         ("-M q35 -chardev null,id=c -device virtio-serial -device virtserialport,chardev=c", null),
         ("-M q35 -device virtio-blk-pci", "drive property not set"),
+        ("-M q35 -drive if=virtio,file=null-co://,format=raw", null),
+        ("-M q35 -drive if=none,id=d,file=null-co://,format=raw -global nvme.serial=abc -device nvme,drive=d", null),
         ("-M q35 -device ide-hd", "No drive specified"),
         ("-M q35 -device ide-cd", null),
         ("-M q35 -device nvme", "serial property not set"),

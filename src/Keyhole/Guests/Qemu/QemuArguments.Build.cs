@@ -45,6 +45,8 @@ internal sealed partial class QemuArguments
         string file = FirmwareFile(out bool isFlash);
         if (_error is not null)
             return _error;
+        // What QEMU makes of -drive has what it needs.
+        QemuDevice[] given = [.. _devices.Select(static one => one.Device), .. _jsonDevices];
         AddLateDevices();
         var devices = ImmutableArray.CreateBuilder<QemuDevice>(_boardDevices.Count + _devices.Count + _jsonDevices.Count);
         devices.AddRange(_boardDevices);
@@ -99,7 +101,7 @@ internal sealed partial class QemuArguments
             Refusal = _refusal is not null ? _refusal
                 : _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
             Rules = dialect != QemuDialect.CommandLine ? null : new(_processors, [.. _machine.Select(static property => property.Name)],
-                _references.Refusal([.. _devices.Select(static one => one.Device), .. _jsonDevices], MachineSwitch("usb")))
+                _references.Refusal(given, MachineSwitch("usb"), _globals))
                 {
                     Options = RareOptions(),
                     HasNodesWithoutMemory = _options.Exists(static option => IsNode(option))

@@ -37,14 +37,15 @@ internal sealed class QemuReferences
     /// <summary>Why QEMU refuses the first of the devices that names what is not there, or has no network address; null where it takes all.</summary>
     /// <param name="devices">In QEMU's order: a device finds the buses of those before it alone.</param>
     /// <param name="hasUsb">Whether the board has USB (<c>-usb</c>).</param>
-    public StartRefusal? Refusal(IEnumerable<QemuDevice> devices, bool hasUsb)
+    /// <param name="globals">What <c>-global</c> gives to all devices of a model.</param>
+    public StartRefusal? Refusal(IEnumerable<QemuDevice> devices, bool hasUsb, IReadOnlyList<QemuGlobal> globals)
     {
         bool hasScsi = false, hasPorts = false;
         foreach (QemuDevice device in devices)
         {
             if (_isWhole && device["bus"] is null && WithoutBus(device.Driver, hasUsb, hasScsi, hasPorts) is { } alone)
                 return alone;
-            if ((_isWhole ? RefusalOf(device) ?? WithoutValue(device) : null) is { } refusal)
+            if ((_isWhole ? RefusalOf(device) ?? (HasGlobalValue(globals) ? null : WithoutValue(device)) : null) is { } refusal)
                 return refusal;
             string model = QemuDevices.FullName(device.Driver);
             hasUsb |= IsUsbController(model);
@@ -109,6 +110,9 @@ internal sealed class QemuReferences
             "add a controller for it (-device virtio-serial-pci) before it, or take the device out"),
         _ => null,
     };
+
+    /// <summary>Whether a device may have from elsewhere what it cannot do without.</summary>
+    private static bool HasGlobalValue(IReadOnlyList<QemuGlobal> globals) => globals.Any(static global => global.Property is "drive" or "serial");
 
     /// <summary>A device that lacks what it cannot do without. QEMU looks at its other properties first, of which these are known.</summary>
     private static StartRefusal? WithoutValue(QemuDevice device) => device.Properties.Any(static property => property.Name is not ("id" or "bus"
