@@ -71,7 +71,6 @@ internal sealed class GuestLauncher(IXenControl xen, DomainTools tools, Guid uui
             return result;
         if (Keeps)
             return Interrupted(shown, "what there is of it is kept: see xl list");
-        progress($"interrupted; destroying what there is of {shown}");
         return Interrupted(shown, Destroy() is null ? "nothing is left of it" : "it may be left over: xl list, xl destroy");
     }
 

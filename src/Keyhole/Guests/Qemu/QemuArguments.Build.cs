@@ -101,10 +101,10 @@ internal sealed partial class QemuArguments
             Refusal = _refusal is not null ? _refusal
                 : _sameName is { } words ? new("QEMU", InputError.OneLine(words, 200), "") { IsOfName = true } : null,
             Rules = dialect != QemuDialect.CommandLine ? null : new(_processors, [.. _machine.Select(static property => property.Name)],
-                _references.Refusal(given, MachineSwitch("usb"), _globals))
+                _references.Refusal(given, MachineSwitch("usb"), _options.Exists(static option => IsScsiDrive(option)), _globals))
                 {
                     Options = RareOptions(),
-                    HasNodesWithoutMemory = _options.Exists(static option => IsNode(option))
+                    HasNodesWithoutMemory = _references.IsWhole && _options.Exists(static option => IsNode(option))
                         && !_options.Exists(static option => IsNode(option) && HasMemory(option.Value!)),
                 },
             FirmwareFile = InputError.OneLine(file, 200),
@@ -134,6 +134,9 @@ internal sealed partial class QemuArguments
         };
         return new GuestDocument { Guest = spec, Remarks = [.. _remarks] };
     }
+
+    private static bool IsScsiDrive((string Name, string? Value) option) =>
+        option.Name.AsSpan().TrimStart('-') is "drive" && option.Value?.Contains("if=scsi", StringComparison.Ordinal) == true;
 
     private static bool IsNode((string Name, string? Value) option) =>
         option.Name.AsSpan().TrimStart('-') is "numa" && option.Value is { } value

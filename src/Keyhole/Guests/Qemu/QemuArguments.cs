@@ -126,12 +126,13 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
                 if (word.Text is "$@" or "${@}" or "$*")
                 {
                     Remark($"{word.Text} is what the script is called with: nothing is taken for it");
+                    _references.LeaveOut();
                     continue;
                 }
 
                 if (word.NeedsShell)
                     Fail(NotSupported, word, NeedsShell(word), $"write the options that it stands for: {OnlyParsed}");
-                if (word.Text.Contains("...", StringComparison.Ordinal) || word.Text.Contains('…', StringComparison.Ordinal))
+                if (LeavesOut(word.Text))
                     _references.LeaveOut();
                 AddImage(word);
                 continue;
@@ -153,11 +154,19 @@ internal sealed partial class QemuArguments(string sourceName, QemuDialect diale
             }
 
             _options.Add((word.Text, value.Text));
+            if (LeavesOut(value.Text))
+                _references.LeaveOut();
+            if (QemuOptionNames.JsonForm(word.Text, value.Text) is { } json)
+                _options.Add((json, null));
             if (word.Text.AsSpan().TrimStart('-') is "net" or "netdev" && value.Text.Contains($",{QemuOptionNames.Vlan}", StringComparison.Ordinal))
                 _options.Add((QemuOptionNames.Vlan, null));
             Read(word.Text.AsSpan().TrimStart('-'), word, value);
         }
     }
+
+    /// <summary>Whether somebody left something out there: "...", "[snip]".</summary>
+    private static bool LeavesOut(string? text) => text is not null
+        && (text.Contains("...", StringComparison.Ordinal) || text.Contains('…', StringComparison.Ordinal) || text.StartsWith('['));
 
     private static ErrorText NeedsShell(QemuWord word) => $"{InputError.Quote(word.Text)} is filled in by a shell";
 

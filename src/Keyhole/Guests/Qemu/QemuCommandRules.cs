@@ -44,7 +44,7 @@ internal sealed record QemuCommandRules(QemuProcessors Processors, ImmutableArra
 
     /// <summary>Why QEMU refuses an option of the command, which it does before it looks at anything else; null where it does not.</summary>
     public StartRefusal? OptionRefusal(QemuVersion emulator) =>
-        Options.Where(static option => option.Name != QemuOptionNames.Vlan)
+        Options.Where(static option => !QemuOptionNames.IsForm(option.Name))
             .Select(option => QemuOptionNames.Refusal(emulator, option.Name, option.Value)).FirstOrDefault(static refusal => refusal is not null);
 
     /// <summary>The release nearest to one that has all options; the same one where it has, or none can be told.</summary>

@@ -426,7 +426,7 @@ internal sealed class QemuCommandText
         if (name.StartsWith("qemu-") && name.IndexOf(system) is > 0 and var at)
             return name.IndexOfAnyExcept(s_nameCharacters) < 0 && name.Length > at + system.Length;
         // The short names are words too: with a folder, or as the whole word.
-        return name is "qemu-kvm" || (name is "kvm" or "qemu" && name.Length < word.Length && word is not "/dev/kvm");
+        return name is "qemu-kvm" or "kvm-spice" || (name is "kvm" or "qemu" && name.Length < word.Length && word is not "/dev/kvm");
     }
 
     /// <summary><c>$QEMU</c>, <c>${QEMU_BIN}</c>: what a script calls the program.</summary>

@@ -38,6 +38,7 @@ internal static class QemuOptionNames
     /// <summary>The first release, where that is later than the oldest that is known.</summary>
     private static readonly FrozenDictionary<string, QemuVersion> s_first = new Dictionary<string, QemuVersion>
     {
+        [JsonDevice[1..]] = new(6, 2), [JsonObject[1..]] = new(6, 0),
         ["accel"] = new(2, 9), ["action"] = new(6, 0), ["async-teardown"] = new(7, 2), ["audio"] = new(7, 1), ["audiodev"] = new(4, 0),
         ["blockdev"] = new(2, 9), ["compat"] = new(6, 0), ["dfilter"] = new(2, 6), ["dump-vmstate"] = new(2, 1), ["enable-hax"] = new(2, 9),
         ["enable-sync-profile"] = new(3, 1), ["fw_cfg"] = new(2, 4), ["g"] = new(5, 0), ["jitdump"] = new(8, 0), ["nic"] = new(2, 12),
@@ -63,6 +64,16 @@ internal static class QemuOptionNames
 
     /// <summary>What <c>-net</c> and <c>-netdev</c> had in their values up to 2.12.</summary>
     public const string Vlan = "vlan=";
+
+    /// <summary>A device in JSON, and an object.</summary>
+    private const string JsonDevice = "-device {", JsonObject = "-object {";
+
+    /// <summary>The form of an option with JSON behind it, which not every release takes; null for any other.</summary>
+    public static string? JsonForm(string option, string? value) => value is not ['{', ..] ? null
+        : option.AsSpan().TrimStart('-') is "device" ? JsonDevice : option.AsSpan().TrimStart('-') is "object" ? JsonObject : null;
+
+    /// <summary>Whether it is no option but something in the value of one.</summary>
+    public static bool IsForm(string name) => name is Vlan or JsonDevice or JsonObject;
 
     /// <summary>Whether a word is the name of an option that most commands have, without its dash.</summary>
     public static bool IsUsual(ReadOnlySpan<char> word) => word is "cpu" or "smp" or "m" or "M" or "machine" or "device" or "drive" or "accel"
@@ -113,7 +124,7 @@ internal static class QemuOptionNames
         if (IsOne(option) || emulator > QemuReleases.Newest)
             return null;
         string dashed = $"-{name.Replace('_', '-').ToLowerInvariant()}";
-        return new("QEMU", words, "no QEMU has it") { IsOfCommand = true, Remedy = IsOne(dashed) ? $"write {dashed}" : null };
+        return new("QEMU", words, "no release of QEMU has it") { IsOfCommand = true, Remedy = IsOne(dashed) ? $"write {dashed}" : null };
     }
 
     /// <summary>What newer releases have in place of an option, with which nothing of the map changes; null where there is nothing.</summary>

@@ -19,10 +19,12 @@ internal sealed class QemuReferences
 
     private readonly Dictionary<string, HashSet<string>> _names = new(StringComparer.Ordinal);
     private readonly HashSet<string> _networksInUse = new(StringComparer.Ordinal);
-    private bool _isWhole = true;
 
     /// <summary>Says that part of the command is left out, or filled in by a shell: then nothing can be said to be missing.</summary>
-    public void LeaveOut() => _isWhole = false;
+    public void LeaveOut() => IsWhole = false;
+
+    /// <summary>Whether all of the command is there.</summary>
+    public bool IsWhole { get; private set; } = true;
 
     /// <param name="kind">As QEMU calls it: netdev, chardev, drive, object.</param>
     public void Add(string kind, string? name)
@@ -37,15 +39,16 @@ internal sealed class QemuReferences
     /// <summary>Why QEMU refuses the first of the devices that names what is not there, or has no network address; null where it takes all.</summary>
     /// <param name="devices">In QEMU's order: a device finds the buses of those before it alone.</param>
     /// <param name="hasUsb">Whether the board has USB (<c>-usb</c>).</param>
+    /// <param name="hasScsi">Whether the board has SCSI: up to 2.11 for a drive of that kind.</param>
     /// <param name="globals">What <c>-global</c> gives to all devices of a model.</param>
-    public StartRefusal? Refusal(IEnumerable<QemuDevice> devices, bool hasUsb, IReadOnlyList<QemuGlobal> globals)
+    public StartRefusal? Refusal(IEnumerable<QemuDevice> devices, bool hasUsb, bool hasScsi, IReadOnlyList<QemuGlobal> globals)
     {
-        bool hasScsi = false, hasPorts = false;
+        bool hasPorts = false;
         foreach (QemuDevice device in devices)
         {
-            if (_isWhole && device["bus"] is null && WithoutBus(device.Driver, hasUsb, hasScsi, hasPorts) is { } alone)
+            if (IsWhole && device["bus"] is null && WithoutBus(device.Driver, hasUsb, hasScsi, hasPorts) is { } alone)
                 return alone;
-            if ((_isWhole ? RefusalOf(device) ?? (HasGlobalValue(globals) ? null : WithoutValue(device)) : null) is { } refusal)
+            if ((IsWhole ? RefusalOf(device) ?? (HasGlobalValue(globals) ? null : WithoutValue(device)) : null) is { } refusal)
                 return refusal;
             string model = QemuDevices.FullName(device.Driver);
             hasUsb |= IsUsbController(model);

@@ -82,6 +82,7 @@ public sealed class QemuCommandSlipsTests
 
     [TestMethod]
     [DataRow("kvm -M q35 -m 1G -device pci-testdev")]
+    [DataRow("/usr/bin/kvm-spice -M q35 -m 1G -device pci-testdev")]
     [DataRow("sudo kvm -m 1G \\\n -device pci-testdev")]
     public void Debians_short_name_is_the_program(string text) => Assert.AreEqual("pci-testdev", Devices(text));
 

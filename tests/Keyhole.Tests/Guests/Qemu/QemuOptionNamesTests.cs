@@ -16,6 +16,7 @@ public sealed class QemuOptionNamesTests
     [DataRow("-M pc -net nic,vlan=0 -net user,vlan=0", "2.12", "2.12 is assumed, the last that has vlan=")]
     [DataRow("-M pc-q35-2.11 -audiodev none,id=a", "4.0", "4.0 is assumed, the first that has -audiodev")]
     [DataRow("-M pc -audiodev none,id=a", "10.0", "10.0 is assumed")]
+    [DataRow("-M pc-i440fx-2.8 -audiodev none,id=a -device '{\"driver\":\"pci-testdev\"}'", "6.2", "6.2 is assumed, the first that has -device {")]
     [DataRow("-M pc-i440fx-2.11 -redir tcp:5555::22", "2.11", "2.11 is assumed, that of the machine type")]
     public void A_release_that_is_not_told_is_one_that_has_the_options(string arguments, string release, string assumed)
     {
@@ -46,6 +47,15 @@ public sealed class QemuOptionNamesTests
     [DataRow("-M pc -id 100", "9.2")]
     [DataRow("-M pc -new-thing x", "12.0")]
     [DataRow("-M pc -m 1G -nographic", "11.1")]
+    [DataRow("-M pc \"$@\" -device usb-tablet", "10.0")]
+    [DataRow("-M pc ... -device usb-tablet", "10.0")]
+    [DataRow("-M pc -device [snip] -device usb-tablet", "10.0")]
+    [DataRow("-M pc -numa node,$NODE0 -numa node,$NODE1", "10.0")]
+    [DataRow("-M pc -numa node,nodeid=0,cpus=0-1 ...", "10.0")]
+    [DataRow("-M pc-i440fx-2.5 -drive if=scsi,file=a.img -device scsi-cd", "2.11")]
+    [DataRow("-M pc -drive if=virtio,file=a.img", "10.0")]
+    [DataRow("-M pc -global nvme.serial=a -device nvme", "10.0")]
+    [DataRow("-M pc-i440fx-2.8 -device '{\"driver\":\"pci-testdev\"}'", "2.12")]
     public void What_a_release_has_or_may_have_is_not_refused(string arguments, string release) =>
         Assert.IsNull(Resolved(arguments, release).Machine.Refusal);
 
